@@ -1,0 +1,44 @@
+# The two commands a newcomer needs: `make demo` and `make test`. Both do all the set-up.
+# Another interpreter: `make test PYTHON=python3.12` (it gets an environment of its own).
+
+PYTHON ?= python3
+VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+OUT ?= out
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Two threads of BLAS under two chains of Python gain nothing and make timings jump.
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo demo-trial test check format clean
+
+demo: $(STAMP)
+	$(BIN)/counterfactual audit factory --out $(OUT)/factory
+
+demo-trial: $(STAMP)
+	$(BIN)/counterfactual audit trial --out $(OUT)/trial
+
+test: $(STAMP) check
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; got $$($(PYTHON) --version). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo "$(PYTHON) lacks the venv module; on Debian: apt-get install python3-venv"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e ".[dev,data]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,72 @@
+"""Worlds as Pyro programs with a switch: what a world may say, and what may be done to it.
+
+Nothing is imported until it is used, so that `counterfactual_models.errors` stays free of torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CounterfactualError": "errors",
+    "Disciple": "disciples",
+    "DiscipleError": "errors",
+    "EvidenceError": "errors",
+    "ImpactWarning": "errors",
+    "MeasurementError": "errors",
+    "Utility": "utilities",
+    "WorldError": "errors",
+    "check_world": "checks",
+    "measure": "primitives",
+    "switch": "primitives",
+    "wire": "primitives",
+}
+_MODULES = ("disciples", "errors", "handlers", "utilities", "zoo")
+
+__all__ = [
+    "CounterfactualError",
+    "Disciple",
+    "DiscipleError",
+    "EvidenceError",
+    "ImpactWarning",
+    "MeasurementError",
+    "Utility",
+    "WorldError",
+    "check_world",
+    "disciples",
+    "errors",
+    "handlers",
+    "measure",
+    "switch",
+    "utilities",
+    "wire",
+    "zoo",
+]
+
+if TYPE_CHECKING:
+    from counterfactual_models import disciples, errors, handlers, utilities, zoo
+    from counterfactual_models.checks import check_world
+    from counterfactual_models.disciples import Disciple
+    from counterfactual_models.errors import (
+        CounterfactualError,
+        DiscipleError,
+        EvidenceError,
+        ImpactWarning,
+        MeasurementError,
+        WorldError,
+    )
+    from counterfactual_models.primitives import measure, switch, wire
+    from counterfactual_models.utilities import Utility
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

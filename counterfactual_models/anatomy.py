@@ -1,0 +1,258 @@
+"""What is in a world: its sites, before and after the switch, their shapes and their names.
+
+One run of the program tells it all. Everything that later runs a world for many draws holds the
+shapes it gets against these.
+"""
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+import torch
+from pyro import poutine
+
+from counterfactual_models.errors import CounterfactualError, WorldError
+from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
+from counterfactual_models.primitives import ROLE
+
+__all__ = ["Anatomy", "Site", "dissect", "translated"]
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site of a world.
+
+    Parameters
+    ----------
+    name
+        As in the program.
+    role
+        ``past`` (a latent or a datum before the switch), ``future`` (a site after it),
+        ``measurement``, or ``deterministic`` (before the switch).
+    value
+        What it was in the run that was looked at; gives shape and dtype.
+    batch_ndim
+        How many leading axes are batch axes of its distribution.
+    dims
+        A name per axis of `value`, None where the program names none.
+    fn
+        Its distribution.
+    observed
+        Whether the program itself fixes its value, by ``obs=`` or by computing it.
+    computed
+        Whether it is a function of other sites: a measurement or ``pyro.deterministic``.
+    """
+
+    name: str
+    role: str
+    value: torch.Tensor
+    batch_ndim: int
+    dims: tuple[str | None, ...]
+    fn: Any
+    observed: bool
+    computed: bool
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """All sites of a world in the order they run.
+
+    Parameters
+    ----------
+    sites
+        By name, the switch excluded.
+    switch
+        Name of the switch; None when the world was cut before it.
+    nesting
+        Greatest number of batch axes of any site: an outer plate over draws goes beyond it.
+    future
+        Names of the sites after the switch.
+    """
+
+    sites: Mapping[str, Site]
+    switch: str | None
+    nesting: int
+    future: frozenset[str] = frozenset()
+
+    def named(self, *roles: str) -> dict[str, Site]:
+        """Pick the sites of the roles given, in order."""
+        return {name: site for name, site in self.sites.items() if site.role in roles}
+
+    @property
+    def data(self) -> dict[str, torch.Tensor]:
+        """Evidence that the program itself carries (``obs=``, ``pyro.factor``, ``condition``)."""
+        return {n: s.value for n, s in self.sites.items() if s.observed and not s.computed}
+
+    def __str__(self) -> str:
+        def told(heading: str, names: list[str]) -> str:
+            sites = [self.sites[name] for name in names]
+            shown = [f"{s.name}{list(s.value.shape) if s.value.ndim else ''}" for s in sites]
+            return f"{heading:<13}{', '.join(shown) or '-'}"
+
+        measured = list(self.named("measurement"))
+        before = [n for n in self.sites if n not in self.future and n not in measured]
+        after = [n for n in self.sites if n in self.future and n not in measured]
+        lines = [told("past", before), f"{'switch':<13}{self.switch or '-'}"]
+        return "\n".join([*lines, told("future", after), told("measured", measured)])
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers one run of the world holds."""
+        return max(1, sum(site.value.numel() for site in self.sites.values()))
+
+
+def dissect(
+    world: Callable[..., Any], disciple: Callable[..., Any], *, on: int = 0, seed: int = 0
+) -> Anatomy:
+    """Run a world once and read its anatomy from the trace.
+
+    Parameters
+    ----------
+    world, disciple
+        The program and the policy it is run with.
+    on
+        Value of the switch X, 0 or 1.
+    seed
+        For the numbers of this one run.
+
+    Returns
+    -------
+    Anatomy
+
+    Raises
+    ------
+    WorldError
+        If the world has no switch or several, repeats a name, or fails; the site is named.
+
+    Examples
+    --------
+    >>> from counterfactual_models import zoo
+    >>> from counterfactual_models.disciples import erased
+    >>> example = zoo.load("factory")
+    >>> list(dissect(example.world, erased).named("past"))
+    ['demand', 'orders']
+    """
+    with isolated(seed), translated(), SetSwitch(on), SeedSites(seed, "anatomy", strict=True):
+        trace = poutine.trace(world).get_trace(disciple)
+    switches = [n for n, node in trace.nodes.items() if _role(node) == "switch"]
+    if len(switches) != 1:
+        raise WorldError(
+            f"the world has {len(switches)} switches {switches or ''}; expected exactly one: "
+            "act = wire(disciple, idle=...), or switch() where there is no policy."
+        )
+    if trace.nodes[switches[0]]["cond_indep_stack"] or trace.nodes[switches[0]]["value"].ndim:
+        raise WorldError(
+            f"the switch {switches[0]!r} sits inside a plate; expected one switch for the whole "
+            "world: move wire(...) or switch(...) out of the plate."
+        )
+    sites: dict[str, Site] = {}
+    future: set[str] = set()
+    after = False
+    nesting = 0
+    for name, node in trace.nodes.items():
+        if node["type"] != "sample" or type(node["fn"]).__name__ == "_Subsample":
+            continue
+        frames = [f for f in node["cond_indep_stack"] if f.vectorized]
+        nesting = max([nesting, *(-f.dim for f in frames)])
+        if name == switches[0]:
+            after = True
+            continue
+        sites[name] = _site(name, node, frames, after)
+        future |= {name} if after else set()
+        if sites[name].role in ("past", "future"):
+            nesting = max(nesting, sites[name].batch_ndim)
+    return Anatomy(sites, switches[0], nesting, frozenset(future))
+
+
+def _role(node: Mapping[str, Any]) -> str:
+    return node.get("infer", {}).get(ROLE, "") if node["type"] == "sample" else ""
+
+
+def _site(name: str, node: Mapping[str, Any], frames: list[Any], after: bool) -> Site:
+    value = node["value"]
+    if not isinstance(value, torch.Tensor):
+        value = torch.as_tensor(value)
+    fixed = bool(node["infer"].get("_deterministic"))
+    if _role(node) == "measurement":
+        role = "measurement"
+    elif after:
+        role = "future"
+    else:
+        role = "deterministic" if fixed else "past"
+    given = node["infer"].get("dims")
+    if given is not None and len(given) != value.ndim:
+        raise WorldError(
+            f"measurement {name!r} has {value.ndim} axes, shape {tuple(value.shape)}, and dims "
+            f"{list(given)}; expected a name for each axis."
+        )
+    batch_ndim = value.ndim if fixed else len(node["fn"].batch_shape)
+    if fixed and node["infer"].get("event_dim") is not None:
+        batch_ndim = value.ndim - node["infer"]["event_dim"]
+    event = tuple(node["infer"].get("event_dims", ()))
+    dims = tuple(given) if given is not None else _dims(value.ndim, batch_ndim, frames, event)
+    dims = _fitting(dims, value, frames)
+    return Site(name, role, value.detach(), batch_ndim, dims, node["fn"], node["is_observed"], fixed)
+
+
+def _dims(
+    ndim: int, batch_ndim: int, frames: list[Any], event: tuple[str, ...]
+) -> tuple[str | None, ...]:
+    """Name axes by plates (counted from the right of the batch) and by `event_dims`."""
+    names: list[str | None] = [None] * ndim
+    for frame in frames:
+        position = batch_ndim + frame.dim
+        if 0 <= position < ndim:
+            names[position] = frame.name
+    for i, name in enumerate(event[: ndim - batch_ndim]):
+        names[batch_ndim + i] = name
+    return tuple(names)
+
+
+def _fitting(
+    dims: tuple[str | None, ...], value: torch.Tensor, frames: list[Any]
+) -> tuple[str | None, ...]:
+    """Drop a plate's name from an axis that has another size than the plate."""
+    sizes = {frame.name: frame.size for frame in frames}
+    return tuple(
+        dim if dim not in sizes or sizes[dim] == value.shape[i] else None
+        for i, dim in enumerate(dims)
+    )
+
+
+class translated:  # noqa: N801 (reads as a statement: `with translated("the world"):`)
+    """Turns what Pyro and torch say when a world fails into what its author can act on."""
+
+    def __init__(self, what: str = "the world") -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if not isinstance(error, Exception) or isinstance(error, CounterfactualError):
+            return
+        text = " ".join(str(error).split())
+        if "Multiple sample sites named" in text:
+            name = text.split("'")[1]
+            raise WorldError(
+                f"{self.what} has two sites named {name!r}; give each site, measurement and "
+                "plate a name of its own."
+            ) from error
+        raise WorldError(
+            f"{self.what} failed{_place(error)}: {type(error).__name__}: {text}"
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """Say where in the user's own file it happened: the last frame outside the libraries."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in frame.filename and Path(frame.filename).parent != _HERE
+    ]
+    return f" at {Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""

@@ -1,0 +1,112 @@
+"""Is this a world, and is its wire tight? Found out in a few runs, before any long one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pyro import poutine
+
+from counterfactual_models.anatomy import Anatomy, dissect, translated
+from counterfactual_models.disciples import Disciple, erased, gather
+from counterfactual_models.errors import WorldError
+from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
+
+__all__ = ["check_world"]
+
+_RUNS = 8
+
+
+def check_world(world: Callable[..., Any], disciple: Callable[..., Any], *, seed: int = 0) -> Anatomy:
+    """Run a world a few times with the disciple let in and erased, and refuse what is wrong.
+
+    Found here: no switch or two; a name that two sites share; a wire that leaks, so that a
+    site differs at X=0 between two disciples; values that are not finite; a shape, or the
+    presence of a site, that depends on the draw; random numbers drawn outside ``pyro.sample``.
+
+    Parameters
+    ----------
+    world
+        A Pyro program that takes the disciple.
+    disciple
+        The policy to let in.
+    seed
+        For the runs.
+
+    Returns
+    -------
+    Anatomy
+        The sites of the erased world; ``print`` it to see past, future and measurements.
+
+    Raises
+    ------
+    WorldError
+        Naming the site and saying what to do.
+
+    Examples
+    --------
+    >>> import pyro, pyro.distributions as dist, counterfactual_models as cm
+    >>> def leaky(disciple):
+    ...     act = cm.wire(disciple, idle=0.0)
+    ...     cm.measure("length", float(len(disciple.name)))
+    >>> check_world(leaky, cm.Disciple(abs, name="spy"))
+    Traceback (most recent call last):
+        ...
+    counterfactual_models.errors.WorldError: the wire leaks: at X=0 'length' is 6.0 with one \
+disciple and 3.0 with another. Call the disciple only through act = wire(disciple, idle=...).
+    """
+    (let_in,) = gather([disciple] if not isinstance(disciple, Disciple) else [disciple])
+    whole = dissect(world, erased, seed=seed)
+    dissect(world, let_in, on=1, seed=seed)
+    for run in range(_RUNS):
+        off = _values(world, erased, 0, (seed, run))
+        _compare_runs(off, _values(world, let_in, 0, (seed, run)))
+        on = _values(world, let_in, 1, (seed, run))
+        for values, who in ((off, "erased"), (on, f"{let_in.name!r} let in")):
+            _check_values(values, whole, f"with the disciple {who}")
+    return whole
+
+
+def _values(
+    world: Callable[..., Any], disciple: Disciple, on: int, key: tuple[int, int]
+) -> dict[str, torch.Tensor]:
+    what = f"the world with disciple {disciple.name!r} at X={on}"
+    with isolated(key[0]), translated(what), SetSwitch(on), SeedSites(*key, strict=True):
+        trace = poutine.trace(world).get_trace(disciple)
+    return {
+        name: torch.as_tensor(node["value"]).detach()
+        for name, node in trace.nodes.items()
+        if node["type"] == "sample" and type(node["fn"]).__name__ != "_Subsample"
+    }
+
+
+def _compare_runs(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    for name in {**one, **other}:
+        a, b = one.get(name), other.get(name)
+        if a is None or b is None or a.shape != b.shape or not torch.equal(a, b):
+            raise WorldError(
+                f"the wire leaks: at X=0 {name!r} is {_shown(a)} with one disciple and {_shown(b)} "
+                "with another. Call the disciple only through act = wire(disciple, idle=...)."
+            )
+
+
+def _shown(value: torch.Tensor | None) -> str:
+    if value is None:
+        return "absent"
+    return str(value.item()) if value.ndim == 0 else f"of shape {tuple(value.shape)}"
+
+
+def _check_values(values: dict[str, torch.Tensor], whole: Anatomy, when: str) -> None:
+    for name, site in whole.sites.items():
+        if name not in values:
+            raise WorldError(
+                f"{name!r} is there in one run and not in another ({when}); expected the same "
+                "sites in every run (torch.where instead of leaving one out)."
+            )
+        value = values[name]
+        if value.shape != site.value.shape:
+            raise WorldError(
+                f"{name!r} has shape {tuple(value.shape)} in one run and "
+                f"{tuple(site.value.shape)} in another ({when}); expected the same in every run."
+            )
+        if not value.isfinite().all():
+            raise WorldError(f"{name!r} is not finite ({when}): {value.flatten()[:5].tolist()}.")

@@ -1,0 +1,53 @@
+"""What can go wrong, in words a user can act on; imports neither torch nor pyro."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CounterfactualError",
+    "DiscipleError",
+    "EvidenceError",
+    "ImpactWarning",
+    "MeasurementError",
+    "WorldError",
+    "nearest",
+]
+
+
+class CounterfactualError(ValueError):
+    """Anything this library refuses: the message says what was got, expected, and what to do."""
+
+
+class WorldError(CounterfactualError):
+    """The world cannot be run as it is written: its switch, its sites, its numbers."""
+
+
+class EvidenceError(CounterfactualError):
+    """The evidence does not fit the world: a name, a shape, a value, a support."""
+
+
+class DiscipleError(CounterfactualError):
+    """The disciple is no policy, has no source, or was asked to act while erased."""
+
+
+class MeasurementError(CounterfactualError):
+    """A measurement is missing, misnamed or of the wrong shape."""
+
+
+class ImpactWarning(UserWarning):
+    """The numbers are given, and should be read with the care that the message asks for."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """End an error message about an unknown name: the nearest one, and all there are.
+
+    Examples
+    --------
+    >>> nearest("stel_price", ["steel_price", "visits"])
+    "Did you mean 'steel_price'? There are: 'steel_price', 'visits'."
+    """
+    known = list(names)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    guess = f"Did you mean {close[0]!r}? " if close else ""
+    shown = ", ".join(map(repr, known[:20])) + (f", and {len(known) - 20} more" * (len(known) > 20))
+    return f"{guess}There are: {shown or 'none'}."

@@ -1,0 +1,182 @@
+r"""What inference may do to a world: cut it at the switch, set X, pin values, seed sites.
+
+Pyro keeps its handlers on one stack for the whole process. Every execution of a world therefore
+goes through :func:`isolated`, which holds a lock: threads that shared the stack would silently
+give different numbers.
+"""
+
+import hashlib
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from pyro.poutine.messenger import Messenger
+
+from counterfactual_models.errors import WorldError
+from counterfactual_models.primitives import ROLE
+
+__all__ = ["Pin", "SeedSites", "SetSwitch", "derive_seed", "isolated", "past"]
+
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def isolated(seed: int) -> Iterator[None]:
+    """Run a world alone in the process, with random numbers of its own.
+
+    Takes the process-wide lock, seeds torch, NumPy and :mod:`random`, and gives the caller's
+    random states back afterwards, also after an error.
+
+    Examples
+    --------
+    >>> with isolated(0):
+    ...     first = torch.rand(2)
+    >>> with isolated(0):
+    ...     assert torch.equal(torch.rand(2), first)
+    """
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with _LOCK, torch.random.fork_rng(devices=list(gpus)):
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002 (the user's, restored)
+        try:
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+
+
+def derive_seed(*key: Any) -> int:
+    """Hash a key to a seed of 63 bits: the same for the same key on every machine.
+
+    Examples
+    --------
+    >>> derive_seed(0, "clips", 3) == derive_seed(0, "clips", 3) != derive_seed(0, "clips", 4)
+    True
+    """
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class _SwitchReached(Exception):  # noqa: N818 (a signal, no error)
+    """Unwinds the program from the switch; never leaves :func:`past`."""
+
+
+class _Cut(Messenger):
+    """Stops the program at its switch, before the switch is sampled."""
+
+    def _pyro_sample(self, msg: dict[str, Any]) -> None:
+        if msg["infer"].get(ROLE) == "switch":
+            raise _SwitchReached
+
+
+def past(world: Callable[..., Any], disciple: Callable[..., Any]) -> Callable[[], None]:
+    """Cut a world at its switch: the program of its past, which inference runs.
+
+    The future is never run, so a posterior costs nothing of it and no disciple has a say in it.
+
+    Examples
+    --------
+    >>> import pyro, pyro.distributions as dist, counterfactual_models as cm
+    >>> def world(disciple):
+    ...     demand = pyro.sample("demand", dist.Normal(0.0, 1.0))
+    ...     act = cm.wire(disciple, idle=0.0)
+    ...     pyro.sample("clips", dist.Poisson(act(demand).exp()))
+    >>> list(pyro.poutine.trace(past(world, abs)).get_trace().stochastic_nodes)
+    ['demand']
+    """
+
+    def program() -> None:
+        try:
+            with _Cut():
+                world(disciple)
+        except _SwitchReached:
+            return
+
+    return program
+
+
+class SetSwitch(Messenger):
+    """Sets the switch X, the same for all draws of the pass: one world a pass.
+
+    Both worlds in one pass would need a dim of their own, and a reshape that mixes the two says
+    "no impact" without a word: a true shift of 1 becomes 0.5 against 0.5.
+    """
+
+    def __init__(self, value: int) -> None:
+        super().__init__()
+        self.value = torch.tensor(float(value))
+
+    def _pyro_sample(self, msg: dict[str, Any]) -> None:
+        if msg["infer"].get(ROLE) == "switch":
+            msg["value"] = self.value
+            msg["done"] = True
+
+
+class Pin(Messenger):
+    """Gives sites the values named; the rest of the world is sampled as it comes.
+
+    ``poutine.substitute`` looks as if it did this, but touches parameters only and silently
+    resamples the sites.
+    """
+
+    def __init__(self, values: Mapping[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.values = values
+
+    def _pyro_sample(self, msg: dict[str, Any]) -> None:
+        if msg["name"] in self.values and not msg["infer"].get("_deterministic"):
+            msg["value"] = self.values[msg["name"]]
+            msg["done"] = True
+
+
+class SeedSites(Messenger):
+    """Seeds each sample site by its name, so that no site shifts another's noise.
+
+    A disciple that draws more numbers, or a rejection sampler that needs one more try, leaves
+    the numbers of all other sites as they were: that is what makes shared noise shared.
+
+    Parameters
+    ----------
+    key
+        Hashed together with the site's name.
+    strict
+        Refuse random numbers drawn outside ``pyro.sample``: nothing could give them to each
+        draw separately.
+    """
+
+    def __init__(self, *key: Any, strict: bool = False) -> None:
+        super().__init__()
+        self.key = key
+        self.strict = strict
+        self._last: tuple[str, int] | None = None
+
+    def __enter__(self) -> Any:
+        self._last = ("the start", _random_state()) if self.strict else None
+        return super().__enter__()
+
+    def _pyro_sample(self, msg: dict[str, Any]) -> None:
+        if self._last is not None and self._last[1] != _random_state():
+            raise WorldError(
+                f"the world draws random numbers outside pyro.sample, between {self._last[0]} and "
+                f"site {msg['name']!r}; draw them with pyro.sample(name, distribution)."
+            )
+        if msg["value"] is None:
+            torch.manual_seed(derive_seed(*self.key, msg["name"]))
+
+    def _pyro_post_sample(self, msg: dict[str, Any]) -> None:
+        if self._last is not None:
+            self._last = (f"site {msg['name']!r}", _random_state())
+
+
+def _random_state() -> int:
+    """Tell the state of the three generators a program may use, as one number."""
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    return hash(
+        (torch.get_rng_state().numpy().tobytes(), random.getstate(), str(numpy_state[1:]))
+    )

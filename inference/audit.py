@@ -1,0 +1,246 @@
+"""How different is the world with each disciple let in? The whole question, in one call."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from arviz_stats.base import array_stats
+
+from counterfactual_models.checks import check_world
+from counterfactual_models.disciples import Disciple, gather
+from counterfactual_models.errors import MeasurementError, WorldError, nearest
+from counterfactual_models.utilities import Utility
+from inference import schema
+from inference.diagnostics import coarse_graining
+from inference.posterior import sample_posterior
+from inference.store import save
+from inference.worlds import sample_worlds
+
+__all__ = ["Audit", "audit"]
+
+
+@dataclass(frozen=True, repr=False)
+class Audit:
+    """The answer: drawn worlds, one number per disciple and measurement, one sentence each.
+
+    Parameters
+    ----------
+    tree
+        Posterior, worlds and the group `coarse_graining`.
+    summary
+        One row per disciple and measurement: tv, mcse, lower, upper, floor, p, verdict,
+        draws_needed.
+    sentences
+        One per disciple, in plain words.
+    tolerance
+        The tv up to which a difference counts as none.
+    utility
+        Disciple -> expected utility and its Monte Carlo error; None without a utility.
+    """
+
+    tree: xr.DataTree
+    summary: pd.DataFrame
+    sentences: list[str]
+    tolerance: float
+    utility: pd.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        return "\n".join([*self.sentences, "", _movers(self.summary).to_string(index=False)])
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<li>{_escaped(sentence)}</li>" for sentence in self.sentences)
+        table = _movers(self.summary).to_html(index=False, border=0, float_format="%.3f")
+        return f"<ul>{lines}</ul>{table}"
+
+    def write(self, directory: str | Path) -> tuple[Path, Path]:
+        """Write the page ``report.html`` and the tree ``worlds.nc`` into a folder.
+
+        Returns
+        -------
+        tuple of Path and Path
+            Page and tree.
+        """
+        from inference.report import render  # matplotlib loads only when a page is wanted
+
+        folder = Path(directory)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorldError(f"cannot make the folder {folder}: {error.strerror}.") from error
+        page = folder / "report.html"
+        text = render(self.tree, self.sentences, summary=self.summary, utility=self.utility)
+        tree = save(self.tree, folder / "worlds.nc")
+        page.write_text(text, encoding="utf-8")
+        return page, tree
+
+
+def audit(
+    world: Callable[..., Any],
+    evidence: Mapping[str, Any] | None,
+    disciples: Mapping[str, Callable[..., Any]] | Iterable[Disciple | Callable[..., Any]],
+    utility: Utility | None = None,
+    *,
+    tolerance: float = 0.05,
+    method: str = "auto",
+    draws: int = 1000,
+    chains: int = 4,
+    futures: int = 1,
+    seed: int = 0,
+    coupling: str = "independent",
+    coords: Mapping[str, Any] | None = None,
+    dims: Mapping[str, Sequence[str]] | None = None,
+    name: str | None = None,
+    progress: bool = True,
+) -> Audit:
+    """Check the world, draw its posterior and its worlds, compare them, and say what was found.
+
+    Parameters
+    ----------
+    world, evidence, disciples
+        As in ``sample_posterior`` and ``sample_worlds``.
+    utility
+        What the master wants; its expectation is reported for every disciple.
+    tolerance
+        Total variation, in (0, 1), up to which a measurement counts as unmoved.
+    method, draws, chains, futures, seed, coupling, coords, dims, progress
+        As in ``sample_posterior`` and ``sample_worlds``.
+    name
+        Title of the page; by default the world's own name.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    CounterfactualError
+        For anything that does not fit, before any long run.
+
+    Examples
+    --------
+    >>> import inference
+    >>> from counterfactual_models import zoo
+    >>> ex = zoo.load("gaussian")
+    >>> found = inference.audit(
+    ...     ex.world, ex.evidence, ex.disciples, method="importance", progress=False)
+    >>> found.summary.query("disciple == 'push' and verdict == 'above'").measurement.tolist()
+    ['level[0]', 'level[1]']
+    """
+    if not 0.0 < tolerance < 1.0:
+        raise WorldError(f"got tolerance={tolerance}; expected a total variation between 0 and 1.")
+    everyone = gather(disciples)
+    for disciple in everyone:
+        anatomy = check_world(world, disciple, seed=seed)
+    if not anatomy.named("measurement"):
+        raise MeasurementError(
+            "the world measures nothing, so no impact could ever be seen: add "
+            "measure(name, value) for what ought not to care about the disciple."
+        )
+    for measured in utility.measurements if utility else ():
+        if measured not in anatomy.sites:
+            known = anatomy.named("measurement", "future")
+            raise MeasurementError(
+                f"the utility speaks of {measured!r}, which the world does not have. "
+                + nearest(measured, known)
+            )
+    posterior = sample_posterior(
+        world,
+        evidence,
+        method,
+        draws=draws,
+        chains=chains,
+        seed=seed,
+        coords=coords,
+        dims=dims,
+        progress=progress,
+    )
+    tree = sample_worlds(
+        world,
+        posterior,
+        everyone,
+        futures=futures,
+        seed=seed,
+        coords=coords,
+        dims=dims,
+        coupling=coupling,
+        progress=progress,
+    )
+    result = coarse_graining(tree, tolerance=tolerance)
+    tree["coarse_graining"] = xr.DataTree(result)
+    if name:
+        tree.attrs["name"] = name
+    summary = _summary(result)
+    wanted = None if utility is None else _expected(tree, utility)
+    sentences = [_sentence(d.name, summary, tolerance, wanted) for d in everyone]
+    return Audit(tree, summary, sentences, tolerance, wanted)
+
+
+def _summary(result: xr.Dataset) -> pd.DataFrame:
+    columns = ["tv", "mcse", "lower", "upper", "floor", "p", "verdict", "draws_needed"]
+    table = result[columns].to_dataframe().reset_index()
+    return table[[schema.DISCIPLE, schema.MEASUREMENT, *columns]]
+
+
+def _expected(tree: xr.DataTree, utility: Utility) -> pd.DataFrame:
+    """Mean utility of every world, with its Monte Carlo error over draws of the past."""
+    drawn = tree["predictions"].to_dataset()
+    values = utility({name: drawn[name] for name in utility.measurements})
+    own = [d for d in values.dims if d not in (schema.DISCIPLE, *schema.sample_dims(values))]
+    if own:
+        raise MeasurementError(
+            f"the utility has the axes {own} left over; expected one number per world: measure a "
+            "sum or a mean of them."
+        )
+    rows = values.mean(schema.FUTURE) if schema.FUTURE in values.dims else values
+    rows = rows.transpose(schema.DISCIPLE, schema.CHAIN, schema.DRAW)
+    error = [array_stats.mcse(row, chain_axis=0, draw_axis=1, method="mean") for row in rows.values]
+    return pd.DataFrame(
+        {
+            schema.DISCIPLE: rows[schema.DISCIPLE].values,
+            "utility": rows.mean([schema.CHAIN, schema.DRAW]).values,
+            "mcse": np.nan_to_num(np.asarray(error, float)),
+        }
+    )
+
+
+def _sentence(
+    name: str, summary: pd.DataFrame, tolerance: float, utility: pd.DataFrame | None
+) -> str:
+    own = summary[summary[schema.DISCIPLE] == name].sort_values("tv", ascending=False)
+    above, below = own[own.verdict == "above"], own[own.verdict == "below"]
+    open_ = own[own.verdict == "undecided"]
+    parts = []
+    if len(above):
+        shown = [f"{m} (tv {t:.2f} ± {e:.2f})" for m, t, e in _rows(above.head(3))]
+        more = f" and {len(above) - 3} more" if len(above) > 3 else ""
+        parts.append(f"moves {len(above)} of {len(own)} measurements: {', '.join(shown)}{more}")
+    elif not len(open_):
+        parts.append(f"moves none of {len(own)} measurements, to within tv {tolerance:g}")
+    else:
+        parts.append(f"is not seen to move any of {len(own)} measurements")
+    if len(below) and (above.size or open_.size):
+        parts.append(f"{len(below)} are certified below tv {tolerance:g}")
+    if len(open_):
+        needed = int(open_.draws_needed.max())
+        parts.append(f"{len(open_)} are undecided (about {needed:,} draws a world would tell)")
+    if utility is not None:
+        row = utility.set_index(schema.DISCIPLE).loc[name]
+        parts.append(f"expected utility {row.utility:.3g} ± {row.mcse:.1g}")
+    return f"{name}: " + "; ".join(parts) + "."
+
+
+def _rows(table: pd.DataFrame) -> list[tuple[str, float, float]]:
+    return list(zip(table[schema.MEASUREMENT], table.tv, table.mcse, strict=True))
+
+
+def _movers(summary: pd.DataFrame, most: int = 15) -> pd.DataFrame:
+    columns = [schema.DISCIPLE, schema.MEASUREMENT, "tv", "mcse", "floor", "lower", "upper", "verdict"]
+    return summary.sort_values("tv", ascending=False)[columns].head(most).round(3)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,112 @@
+r"""The past when it is discrete: every one of its states, weighed exactly.
+
+.. math:: p(z \mid e) = p(z, e) \Big/ \sum_{z'} p(z', e)
+
+The program is run once for each way it can go; branches on what was drawn are allowed.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import torch
+from pyro import poutine
+
+from counterfactual_models.anatomy import translated
+from counterfactual_models.errors import EvidenceError, WorldError
+from counterfactual_models.handlers import Pin, derive_seed, isolated
+from inference.arrays.weights import equal_draws
+from inference.posterior.engine import Drawn, bar
+from inference.posterior.question import Question
+
+__all__ = ["LIMIT", "count_states", "draw"]
+
+LIMIT = 20_000
+"""Most states of the past that are enumerated."""
+
+
+def count_states(question: Question) -> float:
+    """Count the states of the past as one run shows them; inf when a latent is not enumerable."""
+    states = 1.0
+    for site in question.latents.values():
+        if not getattr(site.fn, "has_enumerate_support", False):
+            return math.inf
+        kinds = site.fn.enumerate_support(expand=False).shape[0]
+        elements = math.prod(site.value.shape[: site.batch_ndim])
+        states *= float(kinds) ** elements
+    return states
+
+
+def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bool) -> Drawn:
+    """Enumerate the past, then draw from the exact table with as equal counts as can be."""
+    for name, site in question.latents.items():
+        if not getattr(site.fn, "has_enumerate_support", False):
+            raise WorldError(
+                f"site {name!r} ({type(site.fn).__name__}) has no finite list of values; "
+                "method='enumerate' needs every latent of the past to have one. Use 'nuts' "
+                "(continuous) or 'importance' (anything)."
+            )
+    states, log_joint = _table(question, progress)
+    total = torch.logsumexp(log_joint, 0)
+    if not total.isfinite():
+        raise EvidenceError(
+            f"none of the {len(states)} states of the past can have produced the evidence on "
+            f"{list(question.program.evidence)}."
+        )
+    rng = np.random.default_rng(derive_seed(seed, "enumerate"))
+    weights = (log_joint - total).exp().numpy()
+    picked = rng.permutation(equal_draws(weights, draws * chains, rng))
+    values = {}
+    for name in question.latents:
+        column = torch.stack([state[name] for state in states])[torch.from_numpy(picked)]
+        values[name] = column.reshape(chains, draws, *column.shape[1:])
+    return Drawn(values, attrs={"log_evidence": float(total), "states": len(states)})
+
+
+def _table(
+    question: Question, progress: bool
+) -> tuple[list[dict[str, torch.Tensor]], torch.Tensor]:
+    """Walk the program depth first: at each latent not yet decided, try all it can be."""
+    todo: list[dict[str, torch.Tensor]] = [{}]
+    states, log_joint = [], []
+    with isolated(0), translated(question.program.what), torch.no_grad():
+        with bar(0, "enumerate", progress) as shown:
+            while todo:
+                pinned = todo.pop()
+                trace = poutine.trace(Pin(pinned)(question.conditioned)).get_trace()
+                name = next((n for n in trace.stochastic_nodes if n not in pinned), None)
+                if name is None:
+                    states.append(pinned)
+                    log_joint.append(trace.log_prob_sum().double())
+                    shown.update()
+                    continue
+                todo += [{**pinned, name: value} for value in _all_values(trace.nodes[name])]
+                if len(todo) + len(states) > LIMIT:
+                    raise WorldError(
+                        f"the past has more than {LIMIT} states (site {name!r} alone has a plate "
+                        "of independent choices); use method='importance'."
+                    )
+    missing = set(question.latents).symmetric_difference(*states) if states else set()
+    if missing:
+        raise WorldError(
+            f"site {sorted(missing)[0]!r} is there in one branch of the past and not in another; "
+            "expected the same sites in every branch (use torch.where)."
+        )
+    return states, torch.stack([torch.as_tensor(x) for x in log_joint])
+
+
+def _all_values(node: dict) -> list[torch.Tensor]:  # type: ignore[type-arg]
+    """All values of a site: each element of its batch on its own."""
+    fn = node["fn"]
+    kinds = fn.enumerate_support(expand=False)
+    kinds = kinds.reshape(kinds.shape[0], *fn.event_shape)
+    elements = math.prod(fn.batch_shape)
+    if float(len(kinds)) ** elements > LIMIT:
+        raise WorldError(
+            f"site {node['name']!r} has {len(kinds)} values for each of {elements} elements, too "
+            "many to enumerate; use method='importance'."
+        )
+    return [
+        kinds[list(choice)].reshape(*fn.batch_shape, *fn.event_shape)
+        for choice in itertools.product(range(len(kinds)), repeat=elements)
+    ]

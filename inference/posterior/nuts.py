@@ -1,0 +1,87 @@
+"""The past when it is continuous: Pyro's No-U-Turn sampler, one chain after another."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from pyro.infer import MCMC, NUTS
+
+from counterfactual_models.anatomy import translated
+from counterfactual_models.errors import ImpactWarning, WorldError
+from counterfactual_models.handlers import derive_seed, isolated
+from inference.posterior.engine import Drawn, bar
+from inference.posterior.question import Question
+
+__all__ = ["draw"]
+
+
+def draw(
+    question: Question,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    progress: bool,
+    warmup: int | None = None,
+) -> Drawn:
+    """Run NUTS on the past only.
+
+    Interrupted, it keeps the chains that are finished; before the first one it raises.
+    """
+    for name, site in question.latents.items():
+        if site.fn.support.is_discrete:
+            raise WorldError(
+                f"site {name!r} ({type(site.fn).__name__}) is discrete; NUTS moves along "
+                "gradients. Use method='enumerate' (all latents discrete) or 'importance'."
+            )
+    warmup = max(100, draws // 2) if warmup is None else warmup
+    finished: list[dict[str, Any]] = []
+    with bar((warmup + draws) * chains, "nuts", progress) as shown:
+        try:
+            for chain in range(chains):
+                finished.append(_chain(question, draws, warmup, (seed, "nuts", chain), shown))
+        except KeyboardInterrupt:
+            if not finished:
+                raise
+            warnings.warn(
+                f"interrupted: {len(finished)} of {chains} chains were finished and are kept.",
+                ImpactWarning,
+                stacklevel=4,
+            )
+    values = {n: torch.stack([c["values"][n] for c in finished]) for n in question.latents}
+    stats = {
+        "diverging": np.stack([c["diverging"] for c in finished]),
+        "step_size": np.stack([c["step_size"] for c in finished]),
+    }
+    attrs = {
+        "warmup": warmup,
+        "acceptance_rate": [c["acceptance_rate"] for c in finished],
+        "interrupted": len(finished) < chains,
+    }
+    return Drawn(values, stats, attrs)
+
+
+def _chain(
+    question: Question, draws: int, warmup: int, key: tuple[Any, ...], shown: Any
+) -> dict[str, Any]:
+    with isolated(derive_seed(*key)), translated(question.program.what):
+        kernel = NUTS(question.conditioned)
+        mcmc = MCMC(
+            kernel,
+            num_samples=draws,
+            warmup_steps=warmup,
+            num_chains=1,
+            disable_progbar=True,
+            hook_fn=lambda *_: shown.update(),
+        )
+        mcmc.run()
+    found = mcmc.diagnostics()
+    diverging = np.zeros(draws, bool)
+    diverging[found["divergences"]["chain 0"]] = True
+    return {
+        "values": mcmc.get_samples(),
+        "diverging": diverging,
+        "step_size": np.full(draws, float(kernel.step_size)),
+        "acceptance_rate": float(found["acceptance rate"]["chain 0"]),
+    }

@@ -1,0 +1,100 @@
+"""How is a result kept, and read back as it was?
+
+netCDF for one file, zarr for a folder; both carry the attributes as text and numbers only, and
+reading never runs code.
+"""
+
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from counterfactual_models.errors import WorldError
+
+__all__ = ["load", "provenance", "save"]
+
+_FORMATS = (".nc", ".zarr")
+
+
+def provenance() -> dict[str, Any]:
+    """Say when and by which versions something was made."""
+    found = {}
+    for name in ("counterfactual-models", "pyro-ppl", "torch", "numpy", "xarray", "arviz-stats"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "creation_library": "counterfactual-models",
+        "versions": [f"{name} {number}" for name, number in found.items()],
+    }
+
+
+def save(tree: xr.DataTree, path: str | Path) -> Path:
+    """Write a tree to ``.nc`` or ``.zarr``; what was there is replaced once the new is whole.
+
+    Parameters
+    ----------
+    tree
+        Any tree of this library.
+    path
+        Ends in ``.nc`` or ``.zarr``.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    WorldError
+        For another ending, or a folder that is not there.
+    """
+    path = _checked(Path(path))
+    if not path.parent.is_dir():
+        raise WorldError(f"cannot write {path}: there is no folder {path.parent}; make it first.")
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        whole = scratch / path.name
+        if path.suffix == ".nc":
+            tree.to_netcdf(whole, engine="netcdf4")
+        else:
+            tree.to_zarr(whole, consolidated=False, zarr_format=2)
+        if path.is_dir():
+            shutil.rmtree(path)
+        whole.replace(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return path
+
+
+def load(path: str | Path) -> xr.DataTree:
+    """Read a tree written by :func:`save`, whole and in memory.
+
+    Raises
+    ------
+    WorldError
+        If there is no such file, or it holds no tree.
+    """
+    path = _checked(Path(path))
+    if not path.exists():
+        raise WorldError(f"there is no {path}.")
+    engine, options = ("netcdf4", {}) if path.suffix == ".nc" else ("zarr", {"consolidated": False})
+    try:
+        with xr.open_datatree(path, engine=engine, chunks=None, **options) as opened:
+            tree = opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise WorldError(f"{path} holds no tree that can be read: {error}") from error
+    tree.name = tree.attrs.get("name")
+    return tree
+
+
+def _checked(path: Path) -> Path:
+    if path.suffix not in _FORMATS:
+        raise WorldError(f"got the path {path}; expected it to end in {' or '.join(_FORMATS)}.")
+    return path
