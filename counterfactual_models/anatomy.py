@@ -234,7 +234,7 @@ class translated:  # noqa: N801 (reads as a statement: `with translated("the wor
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if not isinstance(error, Exception) or isinstance(error, CounterfactualError):
+        if not isinstance(error, Exception) or isinstance(error, CounterfactualError | Warning):
             return
         text = " ".join(str(error).split())
         if "Multiple sample sites named" in text:

@@ -42,13 +42,20 @@ def isolated(seed: int) -> Iterator[None]:
     with _LOCK, torch.random.fork_rng(devices=list(gpus)):
         states = random.getstate(), np.random.get_state()  # noqa: NPY002 (the user's, restored)
         try:
-            torch.manual_seed(seed)
+            _seed_torch(seed)
             random.seed(seed)
             np.random.seed(seed % 2**32)  # noqa: NPY002
             yield
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
+
+
+def _seed_torch(seed: int) -> None:
+    """Seed the generators in use; ``torch.manual_seed`` formats a stack trace each time (2 ms)."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 def derive_seed(*key: Any) -> int:
@@ -167,7 +174,7 @@ class SeedSites(Messenger):
                 f"site {msg['name']!r}; draw them with pyro.sample(name, distribution)."
             )
         if msg["value"] is None:
-            torch.manual_seed(derive_seed(*self.key, msg["name"]))
+            _seed_torch(derive_seed(*self.key, msg["name"]))
 
     def _pyro_post_sample(self, msg: dict[str, Any]) -> None:
         if self._last is not None:
@@ -176,7 +183,7 @@ class SeedSites(Messenger):
 
 def _random_state() -> int:
     """Tell the state of the three generators a program may use, as one number."""
-    numpy_state = np.random.get_state()  # noqa: NPY002
+    _, keys, position, *_ = np.random.get_state()  # noqa: NPY002
     return hash(
-        (torch.get_rng_state().numpy().tobytes(), random.getstate(), str(numpy_state[1:]))
+        (torch.get_rng_state().numpy().tobytes(), random.getstate(), keys.tobytes(), position)
     )
