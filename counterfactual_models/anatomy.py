@@ -18,7 +18,7 @@ from counterfactual_models.errors import CounterfactualError, WorldError
 from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
 from counterfactual_models.primitives import ROLE
 
-__all__ = ["Anatomy", "Site", "dissect", "translated"]
+__all__ = ["Anatomy", "Site", "dissect", "is_site", "translated"]
 
 _HERE = Path(__file__).parent
 
@@ -155,7 +155,7 @@ def dissect(
     after = False
     nesting = 0
     for name, node in trace.nodes.items():
-        if node["type"] != "sample" or type(node["fn"]).__name__ == "_Subsample":
+        if not is_site(node):
             continue
         frames = [f for f in node["cond_indep_stack"] if f.vectorized]
         nesting = max([nesting, *(-f.dim for f in frames)])
@@ -167,6 +167,11 @@ def dissect(
         if sites[name].role in ("past", "future"):
             nesting = max(nesting, sites[name].batch_ndim)
     return Anatomy(sites, switches[0], nesting, frozenset(future))
+
+
+def is_site(node: Mapping[str, Any]) -> bool:
+    """Tell a sample site from what else is in a trace: parameters, and the indices of plates."""
+    return node["type"] == "sample" and type(node["fn"]).__name__ != "_Subsample"
 
 
 def _role(node: Mapping[str, Any]) -> str:

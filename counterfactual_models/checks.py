@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from pyro import poutine
 
-from counterfactual_models.anatomy import Anatomy, dissect, translated
+from counterfactual_models.anatomy import Anatomy, dissect, is_site, translated
 from counterfactual_models.disciples import Disciple, erased, gather
 from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
@@ -75,7 +75,7 @@ def _values(
     return {
         name: torch.as_tensor(node["value"]).detach()
         for name, node in trace.nodes.items()
-        if node["type"] == "sample" and type(node["fn"]).__name__ != "_Subsample"
+        if is_site(node)
     }
 
 

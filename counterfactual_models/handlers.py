@@ -109,7 +109,7 @@ def past(world: Callable[..., Any], disciple: Callable[..., Any]) -> Callable[[]
 
 
 class SetSwitch(Messenger):
-    """Sets the switch X, the same for all draws of the pass: one world a pass.
+    """Sets the switch X, the same for all draws of the pass: one world a pass. The innermost wins.
 
     Both worlds in one pass would need a dim of their own, and a reshape that mixes the two says
     "no impact" without a word: a true shift of 1 becomes 0.5 against 0.5.
@@ -120,7 +120,7 @@ class SetSwitch(Messenger):
         self.value = torch.tensor(float(value))
 
     def _pyro_sample(self, msg: dict[str, Any]) -> None:
-        if msg["infer"].get(ROLE) == "switch":
+        if msg["infer"].get(ROLE) == "switch" and not msg["done"]:
             msg["value"] = self.value
             msg["done"] = True
 
@@ -137,7 +137,8 @@ class Pin(Messenger):
         self.values = values
 
     def _pyro_sample(self, msg: dict[str, Any]) -> None:
-        if msg["name"] in self.values and not msg["infer"].get("_deterministic"):
+        computed = msg["infer"].get("_deterministic")
+        if msg["name"] in self.values and not computed and not msg["done"]:
             msg["value"] = self.values[msg["name"]]
             msg["done"] = True
 

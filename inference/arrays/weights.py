@@ -11,6 +11,8 @@ from scipy.special import logsumexp
 
 __all__ = ["effective_draws", "equal_draws", "smoothed"]
 
+_ENOUGH = 100
+
 
 def smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     """Smooth importance weights and say how heavy their tail is.
@@ -45,11 +47,17 @@ def smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     if np.ptp(kept) < 1e-12:
         out[possible] = 1.0 / possible.sum()
         return out, -np.inf
-    # ArviZ takes log-likelihoods: minus log weights. With the other sign it silently weighs by
-    # the inverse, and k-hat does not tell.
-    smooth, khat = array_stats.psislw(-kept)
-    smooth = np.asarray(smooth)
-    out[possible] = np.exp(smooth - logsumexp(smooth))
+    raw = np.exp(kept - logsumexp(kept))
+    try:
+        # ArviZ takes log-likelihoods: minus log weights. With the other sign it silently weighs
+        # by the inverse, and k-hat does not tell.
+        with np.errstate(divide="raise", invalid="raise"):
+            smooth, khat = array_stats.psislw(-kept)
+        out[possible] = np.exp(smooth - logsumexp(smooth))
+    except (FloatingPointError, ValueError):
+        # Ties leave no tail to fit: weights of a few sizes only, or one that outweighs them all.
+        out[possible] = raw
+        khat = -np.inf if effective_draws(raw) >= _ENOUGH else np.inf
     return out, float(khat)
 
 

@@ -30,11 +30,12 @@ def judge(tree: xr.DataTree, *, independent: bool) -> None:
         tree["convergence"] = xr.DataTree(xr.Dataset())
         return
     group = xr.DataTree.from_dict({"posterior": posterior.map(lambda v: v.astype(float))})
-    found = {
-        "rhat": _dataset(azs.rhat(group)),
-        "ess_bulk": _dataset(azs.ess(group, method="bulk")),
-        "ess_tail": _dataset(azs.ess(group, method="tail")),
-    }
+    with np.errstate(invalid="ignore", divide="ignore"):  # a latent the evidence leaves one value
+        found = {
+            "rhat": _dataset(azs.rhat(group)),
+            "ess_bulk": _dataset(azs.ess(group, method="bulk")),
+            "ess_tail": _dataset(azs.ess(group, method="tail")),
+        }
     joined = xr.concat(list(found.values()), dim=xr.Variable("statistic", list(found)))
     tree["convergence"] = xr.DataTree(joined)
     problems = [] if independent else _problems(tree, found)
@@ -48,13 +49,15 @@ def judge(tree: xr.DataTree, *, independent: bool) -> None:
 
 
 def _problems(tree: xr.DataTree, found: dict[str, xr.Dataset]) -> list[str]:
-    problems = []
-    rhat = {str(n): float(np.nanmax(v, initial=1.0)) for n, v in found["rhat"].items()}
+    drawn = tree["posterior"].to_dataset()
+    still = [str(n) for n, v in drawn.items() if float(v.std([schema.CHAIN, schema.DRAW]).min()) == 0]
+    problems = [f"{name!r} never moves" for name in still]
+    rhat = {str(n): max(_finite(v), default=1.0) for n, v in found["rhat"].items()}
     worst = max(rhat, key=rhat.__getitem__)
     if rhat[worst] > _WORST_RHAT:
         problems.append(f"R-hat of {worst!r} is {rhat[worst]:.2f} (wanted below {_WORST_RHAT})")
-    wanted = _FEWEST_DRAWS_PER_CHAIN * tree["posterior"].sizes[schema.CHAIN]
-    ess = {str(n): float(np.nanmin(v, initial=np.inf)) for n, v in found["ess_bulk"].items()}
+    wanted = _FEWEST_DRAWS_PER_CHAIN * drawn.sizes[schema.CHAIN]
+    ess = {str(n): min(_finite(v), default=np.inf) for n, v in found["ess_bulk"].items()}
     fewest = min(ess, key=ess.__getitem__)
     if ess[fewest] < wanted:
         problems.append(f"{fewest!r} has {ess[fewest]:.0f} effective draws (wanted {wanted})")
@@ -62,6 +65,10 @@ def _problems(tree: xr.DataTree, found: dict[str, xr.Dataset]) -> list[str]:
     if diverging:
         problems.append(f"{diverging} draws diverge")
     return problems
+
+
+def _finite(values: xr.DataArray) -> list[float]:
+    return [float(v) for v in values.values.ravel() if np.isfinite(v)]
 
 
 def _dataset(found: xr.DataTree | xr.Dataset) -> xr.Dataset:

@@ -7,12 +7,14 @@ The program is run once for each way it can go; branches on what was drawn are a
 
 import itertools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from pyro import poutine
 
-from counterfactual_models.anatomy import translated
+from counterfactual_models.anatomy import is_site, translated
 from counterfactual_models.errors import EvidenceError, WorldError
 from counterfactual_models.handlers import Pin, derive_seed, isolated
 from inference.arrays.weights import equal_draws
@@ -74,7 +76,8 @@ def _table(
             while todo:
                 pinned = todo.pop()
                 trace = poutine.trace(Pin(pinned)(question.conditioned)).get_trace()
-                name = next((n for n in trace.stochastic_nodes if n not in pinned), None)
+                open_ = (n for n in trace.stochastic_nodes if n not in pinned)
+                name = next((n for n in open_ if is_site(trace.nodes[n])), None)
                 if name is None:
                     states.append(pinned)
                     log_joint.append(trace.log_prob_sum().double())
@@ -86,7 +89,7 @@ def _table(
                         f"the past has more than {LIMIT} states (site {name!r} alone has a plate "
                         "of independent choices); use method='importance'."
                     )
-    missing = set(question.latents).symmetric_difference(*states) if states else set()
+    missing = {name for state in states for name in set(question.latents) ^ set(state)}
     if missing:
         raise WorldError(
             f"site {sorted(missing)[0]!r} is there in one branch of the past and not in another; "
@@ -95,11 +98,11 @@ def _table(
     return states, torch.stack([torch.as_tensor(x) for x in log_joint])
 
 
-def _all_values(node: dict) -> list[torch.Tensor]:  # type: ignore[type-arg]
+def _all_values(node: Mapping[str, Any]) -> list[torch.Tensor]:
     """All values of a site: each element of its batch on its own."""
     fn = node["fn"]
     kinds = fn.enumerate_support(expand=False)
-    kinds = kinds.reshape(kinds.shape[0], *fn.event_shape)
+    kinds = kinds.reshape((kinds.shape[0], *fn.event_shape))
     elements = math.prod(fn.batch_shape)
     if float(len(kinds)) ** elements > LIMIT:
         raise WorldError(
@@ -107,6 +110,6 @@ def _all_values(node: dict) -> list[torch.Tensor]:  # type: ignore[type-arg]
             "many to enumerate; use method='importance'."
         )
     return [
-        kinds[list(choice)].reshape(*fn.batch_shape, *fn.event_shape)
+        kinds[list(choice)].reshape((*fn.batch_shape, *fn.event_shape))
         for choice in itertools.product(range(len(kinds)), repeat=elements)
     ]

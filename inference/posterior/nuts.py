@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pyro
 import torch
 from pyro.infer import MCMC, NUTS
 
@@ -65,7 +66,12 @@ def draw(
 def _chain(
     question: Question, draws: int, warmup: int, key: tuple[Any, ...], shown: Any
 ) -> dict[str, Any]:
-    with isolated(derive_seed(*key)), translated(question.program.what):
+    # Validation would cost a third of the time and end the run where a divergence is meant.
+    with (
+        isolated(derive_seed(*key)),
+        translated(question.program.what),
+        pyro.validation_enabled(False),
+    ):
         kernel = NUTS(question.conditioned)
         mcmc = MCMC(
             kernel,

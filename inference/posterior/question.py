@@ -120,7 +120,7 @@ def match_evidence(whole: Anatomy, evidence: Mapping[str, Any]) -> dict[str, tor
 
 def _matched(name: str, value: Any, site: Site) -> torch.Tensor:
     try:
-        tensor = value if isinstance(value, torch.Tensor) else torch.as_tensor(np.asarray(value))
+        tensor = value if isinstance(value, torch.Tensor) else torch.as_tensor(np.array(value))
     except (TypeError, ValueError) as error:
         raise EvidenceError(
             f"evidence {name!r} is a {type(value).__name__} that holds no numbers ({error})."
