@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 import torch
 from pyro import poutine
 
@@ -201,7 +200,9 @@ def _site(name: str, node: Mapping[str, Any], frames: list[Any], after: bool) ->
     event = tuple(node["infer"].get("event_dims", ()))
     dims = tuple(given) if given is not None else _dims(value.ndim, batch_ndim, frames, event)
     dims = _fitting(dims, value, frames)
-    return Site(name, role, value.detach(), batch_ndim, dims, node["fn"], node["is_observed"], fixed)
+    return Site(
+        name, role, value.detach(), batch_ndim, dims, node["fn"], node["is_observed"], fixed
+    )
 
 
 def _dims(
@@ -229,7 +230,7 @@ def _fitting(
     )
 
 
-class translated:  # noqa: N801 (reads as a statement: `with translated("the world"):`)
+class translated:
     """Turns what Pyro and torch say when a world fails into what its author can act on."""
 
     def __init__(self, what: str = "the world") -> None:

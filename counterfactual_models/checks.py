@@ -16,7 +16,9 @@ __all__ = ["check_world"]
 _RUNS = 8
 
 
-def check_world(world: Callable[..., Any], disciple: Callable[..., Any], *, seed: int = 0) -> Anatomy:
+def check_world(
+    world: Callable[..., Any], disciple: Callable[..., Any], *, seed: int = 0
+) -> Anatomy:
     """Run a world a few times with the disciple let in and erased, and refuse what is wrong.
 
     Found here: no switch or two; a name that two sites share; a wire that leaks, so that a
@@ -54,7 +56,7 @@ def check_world(world: Callable[..., Any], disciple: Callable[..., Any], *, seed
     counterfactual_models.errors.WorldError: the wire leaks: at X=0 'length' is 6.0 with one \
 disciple and 3.0 with another. Call the disciple only through act = wire(disciple, idle=...).
     """
-    (let_in,) = gather([disciple] if not isinstance(disciple, Disciple) else [disciple])
+    (let_in,) = gather([disciple])
     whole = dissect(world, erased, seed=seed)
     dissect(world, let_in, on=1, seed=seed)
     for run in range(_RUNS):
@@ -84,8 +86,9 @@ def _compare_runs(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) 
         a, b = one.get(name), other.get(name)
         if a is None or b is None or a.shape != b.shape or not torch.equal(a, b):
             raise WorldError(
-                f"the wire leaks: at X=0 {name!r} is {_shown(a)} with one disciple and {_shown(b)} "
-                "with another. Call the disciple only through act = wire(disciple, idle=...)."
+                f"the wire leaks: at X=0 {name!r} is {_shown(a)} with one disciple and "
+                f"{_shown(b)} with another. Call the disciple only through "
+                "act = wire(disciple, idle=...)."
             )
 
 

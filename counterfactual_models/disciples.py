@@ -66,6 +66,7 @@ class Disciple:
             object.__setattr__(self, "source", _own_source(self.policy))
 
     def __call__(self, *observation: Any) -> Any:
+        """Act on an observation."""
         return self.policy(*observation)
 
     def description_bits(self) -> int:
@@ -91,7 +92,10 @@ class Disciple:
                 "give it: Disciple(policy, name=..., source='...')."
             )
         text = textwrap.dedent(self.source).strip().encode()
-        packed = min(len(zlib.compress(text, 9)), len(lzma.compress(text, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2}])))
+        packed = min(
+            len(zlib.compress(text, 9)),
+            len(lzma.compress(text, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2}])),
+        )
         parameters = getattr(self.policy, "parameters", None)
         weights = parameters() if callable(parameters) else ()
         return 8 * (packed + sum(p.numel() * p.element_size() for p in weights))
@@ -105,7 +109,9 @@ def _never(*observation: Any) -> Any:
 
 
 def _own_name(policy: Callable[..., Any]) -> str:
-    name = getattr(policy, "__name__", "") or getattr(getattr(policy, "func", None), "__name__", "")
+    name = getattr(policy, "__name__", "") or getattr(
+        getattr(policy, "func", None), "__name__", ""
+    )
     if not name or name == "<lambda>":
         name = "disciple" if name else type(policy).__name__
     return name

@@ -49,5 +49,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     known = list(names)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     guess = f"Did you mean {close[0]!r}? " if close else ""
-    shown = ", ".join(map(repr, known[:20])) + (f", and {len(known) - 20} more" * (len(known) > 20))
+    shown = ", ".join(map(repr, known[:20])) + (
+        f", and {len(known) - 20} more" * (len(known) > 20)
+    )
     return f"{guess}There are: {shown or 'none'}."

@@ -70,7 +70,7 @@ def derive_seed(*key: Any) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-class _SwitchReached(Exception):  # noqa: N818 (a signal, no error)
+class _SwitchReached(Exception):
     """Unwinds the program from the switch; never leaves :func:`past`."""
 
 
@@ -184,7 +184,6 @@ class SeedSites(Messenger):
 
 def _random_state() -> int:
     """Tell the state of the three generators a program may use, as one number."""
-    _, keys, position, *_ = np.random.get_state()  # noqa: NPY002
-    return hash(
-        (torch.get_rng_state().numpy().tobytes(), random.getstate(), keys.tobytes(), position)
-    )
+    state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    numbers = torch.get_rng_state().numpy().tobytes(), state["key"].tobytes(), state["pos"]
+    return hash((*numbers, random.getstate()))

@@ -56,7 +56,7 @@ class Utility:
         return Utility(self.terms + other.terms)
 
     def __mul__(self, weight: float) -> "Utility":
-        return Utility(tuple((weight * a, *rest) for a, *rest in self.terms))
+        return Utility(tuple((weight * a, name, low, cap) for a, name, low, cap in self.terms))
 
     __rmul__ = __mul__
 

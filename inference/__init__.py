@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "Audit": "audit",
+    "Audit": "auditing",
     "as_models": "views",
-    "audit": "audit",
+    "audit": "auditing",
     "load": "store",
     "pair": "views",
     "sample_posterior": "posterior",
@@ -35,7 +35,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from inference import arrays, diagnostics, plots
-    from inference.audit import Audit, audit
+    from inference.auditing import Audit, audit
     from inference.posterior import sample_posterior
     from inference.store import load, save
     from inference.views import as_models, pair

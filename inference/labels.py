@@ -1,4 +1,4 @@
-"""How are the axes of a site called? The user's names first, then plates, then ``<site>_dim_k``."""
+"""How are the axes of a site called? By the user, else by plates, else ``<site>_dim_k``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,10 +37,26 @@ class Labels:
         for name in self.dims:
             if name not in sites:
                 raise WorldError(f"dims names the site {name!r}. " + nearest(name, sites))
-        known = {dim for name, site in sites.items() for dim in self.of(name)}
-        for dim in self.coords:
-            if dim not in known:
-                raise WorldError(f"coords names the dim {dim!r}. " + nearest(dim, sorted(known)))
+        sizes = self._sizes()
+        for dim, values in self.coords.items():
+            if dim not in sizes:
+                raise WorldError(f"coords names the dim {dim!r}. " + nearest(dim, sorted(sizes)))
+            if len(values) != sizes[dim]:
+                raise WorldError(
+                    f"coords of {dim!r} has {len(values)} labels; expected {sizes[dim]}, one for "
+                    "each place along it."
+                )
+
+    def _sizes(self) -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        for name, site in self.sites.items():
+            for dim, size in zip(self.of(name), site.value.shape, strict=True):
+                if sizes.setdefault(dim, size) != size:
+                    raise WorldError(
+                        f"the dim {dim!r} has {sizes[dim]} places in one site and {size} in "
+                        f"{name!r}; give one of them another name by dims=."
+                    )
+        return sizes
 
     def adopt(self, tree: xr.DataTree) -> None:
         """Take over the labels that an earlier result gave to the same dims."""
@@ -59,19 +75,7 @@ class Labels:
                 f"{tuple(shape)}."
             )
         own = given if given is not None else site.dims
-        return [dim or f"{name}_dim_{k}" for k, dim in enumerate(own)]
-
-    def _coordinates(self, sizes: Mapping[str, int]) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for dim, size in sizes.items():
-            values = self.coords.get(dim, np.arange(size))
-            if len(values) != size:
-                raise WorldError(
-                    f"coords of {dim!r} has {len(values)} labels; expected {size}, one for each "
-                    "place along it."
-                )
-            out[dim] = np.asarray(values)
-        return out
+        return [str(dim or f"{name}_dim_{k}") for k, dim in enumerate(own)]
 
     def dataset(self, arrays: Mapping[str, np.ndarray], lead: Sequence[str] = ()) -> xr.Dataset:
         """Label arrays of sites; their first axes are those of `lead`."""
@@ -80,4 +84,9 @@ class Labels:
             own = self.of(name)[: array.ndim - len(lead)]
             variables[name] = ([*lead, *own], array)
         found = xr.Dataset(variables)
-        return found.assign_coords(self._coordinates(dict(found.sizes)))
+        return found.assign_coords(
+            {
+                dim: np.asarray(self.coords.get(str(dim), np.arange(n)))
+                for dim, n in found.sizes.items()
+            }
+        )

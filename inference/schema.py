@@ -5,7 +5,7 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import arviz_base as azb
@@ -123,7 +123,9 @@ def flatten(
     variables = list(dict.fromkeys(name.split("[")[0] for name in chosen))
     for name in variables:
         if name not in drawn.data_vars:
-            raise MeasurementError(f"nothing measured is named {name!r}. " + nearest(name, measured))
+            raise MeasurementError(
+                f"nothing measured is named {name!r}. " + nearest(name, measured)
+            )
     if not variables:
         raise MeasurementError(
             "these worlds have no measurement: add measure(name, value) to the world, or name "
@@ -137,7 +139,9 @@ def flatten(
     known = [str(label) for label in flat[MEASUREMENT].values]
     for label in labels:
         if label not in known:
-            raise MeasurementError(f"nothing measured is named {label!r}. " + nearest(label, known))
+            raise MeasurementError(
+                f"nothing measured is named {label!r}. " + nearest(label, known)
+            )
     if labels:
         whole = {name for name in chosen if "[" not in name}
         keep = [lab for lab in known if lab in labels or lab.split("[")[0] in whole]
@@ -149,31 +153,38 @@ def _listed(names: Sequence[str] | str) -> list[str]:
     return [names] if isinstance(names, str) else [str(name) for name in names]
 
 
-def encode_attrs(attrs: dict[str, Any]) -> dict[str, Any]:
+def encode_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     """Make attributes that every file format keeps: text and numbers as they are, else JSON."""
-    plain = (str, int, float)
-    return {
-        key: value if isinstance(value, plain) and not isinstance(value, bool) else json.dumps(value)
-        for key, value in attrs.items()
-    }
+    return {str(key): _encoded(value) for key, value in attrs.items()}
 
 
-def decode_attrs(attrs: dict[str, Any]) -> dict[str, Any]:
+def decode_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     """Read attributes back as they were before :func:`encode_attrs`.
 
     Examples
     --------
-    >>> decode_attrs(encode_attrs({"redrawn": ["clips"], "shared_posterior": True, "seed": 0}))
-    {'redrawn': ['clips'], 'shared_posterior': True, 'seed': 0}
+    >>> found = {"redrawn": ["clips"], "shared_posterior": True, "seed": 0, "name": "null"}
+    >>> decode_attrs(encode_attrs(found)) == found
+    True
     """
-    return {key: _decoded(value) for key, value in attrs.items()}
+    return {str(key): _decoded(value) for key, value in attrs.items()}
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, str):  # text that would be read as JSON is quoted
+        return value if _decoded(value) == value else json.dumps(value)
+    return (
+        value
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else json.dumps(value)
+    )
 
 
 def _decoded(value: Any) -> Any:
     if not isinstance(value, str):
-        return value
+        return value.item() if isinstance(value, np.generic) else value
     try:
         read = json.loads(value)
     except json.JSONDecodeError:
         return value
-    return read if isinstance(read, (list, dict, bool)) or read is None else value
+    return value if isinstance(read, int | float) and not isinstance(read, bool) else read

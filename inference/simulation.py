@@ -66,7 +66,7 @@ class Draws:
     log_prob: dict[str, torch.Tensor]
 
 
-class _NotVectorisable(Exception):  # noqa: N818 (a signal, no error)
+class _NotVectorisable(Exception):
     """The plate gave another shape than single draws do."""
 
 
@@ -319,7 +319,8 @@ def _refuse_non_finite(program: Program, drawn: Draws, first: int) -> None:
         bad = ~value.isfinite()
         if bad.any():
             where = bad.nonzero()[0].tolist()
+            found, draw = value[tuple(where)].item(), first + where[0]
             raise WorldError(
-                f"{program.what}: {name!r} is {value[tuple(where)].item()} in draw {first + where[0]} "
+                f"{program.what}: {name!r} is {found} in draw {draw} "
                 f"({int(bad.sum())} of {bad.numel()} values are not finite)."
             )

@@ -84,9 +84,10 @@ def load(path: str | Path) -> xr.DataTree:
     path = _checked(Path(path))
     if not path.exists():
         raise WorldError(f"there is no {path}.")
-    engine, options = ("netcdf4", {}) if path.suffix == ".nc" else ("zarr", {"consolidated": False})
+    netcdf = path.suffix == ".nc"
+    options: dict[str, Any] = {} if netcdf else {"consolidated": False}
     try:
-        with xr.open_datatree(path, engine=engine, chunks=None, **options) as opened:
+        with xr.open_datatree(path, engine="netcdf4" if netcdf else "zarr", **options) as opened:
             tree = opened.load()
     except (OSError, ValueError, KeyError) as error:
         raise WorldError(f"{path} holds no tree that can be read: {error}") from error

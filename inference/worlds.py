@@ -23,14 +23,14 @@ from counterfactual_models.disciples import Disciple, erased, gather
 from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError
 from counterfactual_models.handlers import SetSwitch, derive_seed
 from inference import schema
-from inference.arrays.weights import effective_draws, equal_draws, smoothed
+from inference.arrays.weights import equal_draws, kish_draws, smoothed
 from inference.labels import Labels
 from inference.posterior.engine import bar
 from inference.posterior.question import match_evidence, world_hash, world_name
 from inference.simulation import Program, block_size, run, trusted
 from inference.store import provenance
 
-__all__ = ["sample_worlds"]
+__all__ = ["check_options", "sample_worlds"]
 
 logger = logging.getLogger(__name__)
 
@@ -97,19 +97,24 @@ def sample_worlds(
     >>> worlds["predictions"].disciple.values.tolist()
     ['erased', 'null', 'push', 'follow']
     """
-    if coupling not in ("independent", "shared"):
-        raise WorldError(f"got coupling={coupling!r}; expected 'independent' or 'shared'.")
-    if int(futures) != futures or futures < 1:
-        raise WorldError(f"got futures={futures}; expected a whole number of at least 1.")
+    check_options(futures=futures, coupling=coupling)
     everyone = [erased, *gather(disciples)]
     job = _Job(world, posterior, futures, seed, coupling)
+    labels = Labels(coords, dims, job.whole.sites)
+    labels.adopt(posterior)
     drawn, notes = {}, {}
     with bar(job.draws * len(everyone), "worlds", progress) as shown:
         for disciple in everyone:
             drawn[disciple.name], notes[disciple.name] = job.draw(disciple, shown)
-    labels = Labels(coords, dims, job.whole.sites)
-    labels.adopt(posterior)
     return _tree(job, everyone, drawn, notes, labels)
+
+
+def check_options(*, futures: int, coupling: str) -> None:
+    """Refuse options of :func:`sample_worlds` that do not fit, before anything is run."""
+    if coupling not in ("independent", "shared"):
+        raise WorldError(f"got coupling={coupling!r}; expected 'independent' or 'shared'.")
+    if int(futures) != futures or futures < 1:
+        raise WorldError(f"got futures={futures}; expected a whole number of at least 1.")
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ class _Job:
         self.attrs = schema.decode_attrs(posterior.attrs)
         self._refuse_another_world()
         observed = posterior["observed_data"].to_dataset()
-        given = match_evidence(self.whole, {n: v.values for n, v in observed.items()})
+        given = match_evidence(self.whole, {str(n): v.values for n, v in observed.items()})
         self.evidence = {**self.whole.data, **given}
         self.later = [n for n in self.evidence if n in self.whole.future]
         self.pins, self.chains, self.draws = self._pins()
@@ -233,7 +238,11 @@ class _Job:
         return Program(call, anatomy, self.evidence, what)
 
     def _weighed(
-        self, disciple: Disciple, arrays: dict[str, np.ndarray], log_weights: np.ndarray, notes: _Notes
+        self,
+        disciple: Disciple,
+        arrays: dict[str, np.ndarray],
+        log_weights: np.ndarray,
+        notes: _Notes,
     ) -> tuple[dict[str, np.ndarray], _Notes]:
         """Weigh a world by evidence about its future, and make its draws equal again."""
         if not np.isfinite(log_weights).any():
@@ -242,7 +251,7 @@ class _Job:
                 f"disciple {disciple.name!r}: P(e,S,X) is not defined there."
             )
         weights, khat = smoothed(log_weights)
-        effective = effective_draws(weights)
+        effective = kish_draws(weights)
         if khat > 0.7 or effective < 100:
             warnings.warn(
                 f"evidence after the switch: the draws for disciple {disciple.name!r} are weighed "
@@ -295,8 +304,8 @@ def _tree(
         rows = np.stack([drawn[disciple].pop(name) for disciple in names])
         arrays[name] = rows.reshape(len(names), *shape, *rows.shape[2:])
     found = labels.dataset(arrays, lead)
-    for name in found.data_vars:
-        found[name].attrs[schema.ROLE] = job.whole.sites[str(name)].role
+    for name in arrays:
+        found[name].attrs[schema.ROLE] = job.whole.sites[name].role
     found = found.assign_coords(
         {
             schema.DISCIPLE: names,

@@ -14,7 +14,7 @@ import counterfactual_models as cm
 import inference
 from counterfactual_models import zoo
 from inference import schema
-from inference.arrays.weights import effective_draws, equal_draws, smoothed
+from inference.arrays.weights import equal_draws, kish_draws, smoothed
 
 
 def sampled(world, evidence=None, method="auto", draws=400, chains=2, **options):
@@ -39,7 +39,7 @@ def coins_truth(said):
     for b, *seen in itertools.product(range(3), range(2), range(2)):
         p = prior[b]
         for s, word in zip(seen, said, strict=True):
-            p *= (chance[b] if s else 1 - chance[b])
+            p *= chance[b] if s else 1 - chance[b]
             p *= (0.8 * s + 0.1) if word else 1 - (0.8 * s + 0.1)
         joint[(b, *seen)] = p
     total = sum(joint.values())
@@ -181,9 +181,7 @@ def test_dataframe_columns_lists_and_numbers_are_evidence():
     frame = pd.DataFrame({"orders": example.evidence["orders"].numpy().astype(int)})
     tree = sampled(example.world, {"orders": frame["orders"]}, "importance", draws=200)
     assert tree["observed_data"]["orders"].dims == ("week",)
-    again = sampled(
-        example.world, {"orders": frame["orders"].tolist()}, "importance", draws=200
-    )
+    again = sampled(example.world, {"orders": frame["orders"].tolist()}, "importance", draws=200)
     assert np.array_equal(tree["posterior"]["demand"], again["posterior"]["demand"])
 
 
@@ -230,7 +228,7 @@ def test_options_that_do_not_fit_are_refused(options, message):
 
 def test_each_engine_says_what_it_cannot_do():
     example = zoo.load("factory")
-    with pytest.raises(cm.WorldError, match="'demand' .* no finite list"):
+    with pytest.raises(cm.WorldError, match=r"'demand' .* no finite list"):
         sampled(example.world, example.evidence, "enumerate")
     with pytest.raises(cm.WorldError, match="is discrete; NUTS moves along"):
         sampled(coins, {"said": [1.0, 1.0]}, "nuts")
@@ -274,7 +272,7 @@ def test_smoothing_weighs_by_the_weights_and_not_by_their_inverse():
     weights, khat = smoothed(log_weights)
     assert np.corrcoef(weights, np.exp(log_weights))[0, 1] > 0.95
     assert khat < 0.7
-    assert effective_draws(weights) < 2000
+    assert kish_draws(weights) < 2000
     _, heavy = smoothed(rng.standard_cauchy(5000))
     assert heavy > 0.7
 

@@ -47,7 +47,7 @@ def test_the_trap_is_still_there_in_predictive():
 def test_a_misspelled_switch_or_site_is_refused_and_not_zero_impact():
     with pytest.raises(cm.EvidenceError, match="Did you mean 'base'"):
         inference.sample_posterior(world, {"bas": 0.0}, progress=False)
-    without = lambda disciple: cm.measure("y", pyro.sample("w", dist.Normal(0.0, 1.0)))  # noqa: E731
+    without = lambda disciple: cm.measure("y", pyro.sample("w", dist.Normal(0.0, 1.0)))
     with pytest.raises(cm.WorldError, match="0 switches"):
         drawn(without)
 
@@ -72,7 +72,7 @@ def test_computed_sites_are_computed_anew_and_never_replayed():
 
 def test_pin_pins_sites_where_substitute_silently_resamples_them():
     value = {"base": torch.tensor(123.0)}
-    program = lambda: world(None)  # noqa: E731
+    program = lambda: world(None)
     pinned = poutine.trace(Pin(value)(program)).get_trace()
     assert float(pinned.nodes["base"]["value"]) == 123.0
     with pytest.warns(UserWarning, match="did not find params"):

@@ -20,7 +20,7 @@ from scipy.stats import norm
 from counterfactual_models.primitives import measure, wire
 from counterfactual_models.zoo import Example
 
-__all__ = ["Exact", "Linear", "example", "exact", "gaussian"]
+__all__ = ["Exact", "Linear", "exact", "example", "gaussian"]
 
 NOISE = 1.0  # s, of the evidence
 TREMBLE = 0.5  # t, of the future
@@ -34,6 +34,7 @@ class Linear:
     offset: float = 0.0
 
     def __call__(self, observation: torch.Tensor) -> torch.Tensor:
+        """Act on an observation."""
         return self.gain * observation + self.offset
 
 
@@ -125,7 +126,9 @@ def _crossings(mean: Mapping[int, np.ndarray], sd: Mapping[int, np.ndarray]) -> 
     return np.sort(out, axis=1)
 
 
-def exact(disciple: Linear, evidence: Mapping[str, Any], *, outcomes: int = 3, latents: int = 2) -> Exact:
+def exact(
+    disciple: Linear, evidence: Mapping[str, Any], *, outcomes: int = 3, latents: int = 2
+) -> Exact:
     r"""Work out posterior, P(e,S,0), P(e,S,1) and their derivatives by e in closed form.
 
     .. math:: \Sigma = (I + H^\top H / s^2)^{-1}, \quad \mu = \Sigma H^\top e / s^2
@@ -153,14 +156,13 @@ def exact(disciple: Linear, evidence: Mapping[str, Any], *, outcomes: int = 3, l
 
 
 def example(*, latents: int = 2, data: int = 3, outcomes: int = 3) -> Example:
-    """Make the world of the sizes asked for; `null` does nothing, `push` shifts, `follow` steers."""
-    sizes = {"latents": latents, "outcomes": outcomes}
+    """Make the world: `null` does nothing, `push` shifts, `follow` steers by what it sees."""
     evidence = {"e": torch.as_tensor(np.cos(np.arange(data)), dtype=torch.get_default_dtype())}
     return Example(
         name="gaussian",
-        world=partial(gaussian, data=data, **sizes),
+        world=partial(gaussian, latents=latents, data=data, outcomes=outcomes),
         evidence=evidence,
         disciples={"null": Linear(), "push": Linear(offset=1.0), "follow": Linear(gain=2.0)},
-        exact=partial(exact, evidence=evidence, **sizes),
+        exact=partial(exact, evidence=evidence, latents=latents, outcomes=outcomes),
         about="A linear-Gaussian past and future, where every answer has a closed form.",
     )

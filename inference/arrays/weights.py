@@ -9,7 +9,7 @@ import numpy as np
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
-__all__ = ["effective_draws", "equal_draws", "smoothed"]
+__all__ = ["equal_draws", "kish_draws", "smoothed"]
 
 _ENOUGH = 100
 
@@ -57,16 +57,16 @@ def smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     except (FloatingPointError, ValueError):
         # Ties leave no tail to fit: weights of a few sizes only, or one that outweighs them all.
         out[possible] = raw
-        khat = -np.inf if effective_draws(raw) >= _ENOUGH else np.inf
+        khat = -np.inf if kish_draws(raw) >= _ENOUGH else np.inf
     return out, float(khat)
 
 
-def effective_draws(weights: np.ndarray) -> float:
+def kish_draws(weights: np.ndarray) -> float:
     r"""Kish's effective number of draws, :math:`1 / \sum_t w_t^2`, between 1 and their number.
 
     Examples
     --------
-    >>> round(effective_draws(np.full(50, 0.02)), 6)
+    >>> round(kish_draws(np.full(50, 0.02)), 6)
     50.0
     """
     return float(1.0 / np.sum(np.square(weights)))
@@ -89,4 +89,6 @@ def equal_draws(weights: np.ndarray, count: int, rng: np.random.Generator) -> np
     [0, 0, 2, 2]
     """
     ticks = (np.arange(count) + rng.random()) / count
-    return np.minimum(np.searchsorted(np.cumsum(weights), ticks * np.sum(weights)), len(weights) - 1)
+    return np.minimum(
+        np.searchsorted(np.cumsum(weights), ticks * np.sum(weights)), len(weights) - 1
+    )

@@ -41,7 +41,9 @@ def judge(tree: xr.DataTree, *, independent: bool) -> None:
     problems = [] if independent else _problems(tree, found)
     if problems:
         warnings.warn(
-            "the posterior is not to be trusted yet: " + "; ".join(problems) + ". Take more draws, "
+            "the posterior is not to be trusted yet: "
+            + "; ".join(problems)
+            + ". Take more draws, "
             "scale the site to unit size, or reparametrise it (pyro.infer.reparam).",
             ImpactWarning,
             stacklevel=3,
@@ -50,7 +52,9 @@ def judge(tree: xr.DataTree, *, independent: bool) -> None:
 
 def _problems(tree: xr.DataTree, found: dict[str, xr.Dataset]) -> list[str]:
     drawn = tree["posterior"].to_dataset()
-    still = [str(n) for n, v in drawn.items() if float(v.std([schema.CHAIN, schema.DRAW]).min()) == 0]
+    still = [
+        str(n) for n, v in drawn.items() if float(v.std([schema.CHAIN, schema.DRAW]).min()) == 0
+    ]
     problems = [f"{name!r} never moves" for name in still]
     rhat = {str(n): max(_finite(v), default=1.0) for n, v in found["rhat"].items()}
     worst = max(rhat, key=rhat.__getitem__)
@@ -73,7 +77,6 @@ def _finite(values: xr.DataArray) -> list[float]:
 
 def _dataset(found: xr.DataTree | xr.Dataset) -> xr.Dataset:
     """Take the dataset out of what ArviZ returned; the generations differ in how they wrap it."""
-    if isinstance(found, xr.DataTree):
-        found = found["posterior"] if "posterior" in found.children else found
-        return found.to_dataset()
-    return found
+    if isinstance(found, xr.Dataset):
+        return found
+    return found.children.get("posterior", found).to_dataset()

@@ -35,7 +35,9 @@ class Drawn:
 
 def bar(total: int, what: str, progress: bool) -> tqdm:
     """Make a progress bar; silent when asked to be, or when nobody looks at a terminal."""
-    return tqdm(total=total, desc=what, disable=not (progress and sys.stderr.isatty()), leave=False)
+    return tqdm(
+        total=total, desc=what, disable=not (progress and sys.stderr.isatty()), leave=False
+    )
 
 
 def simulate_past(
@@ -59,7 +61,15 @@ def simulate_past(
             key = (seed, "past", start // size)
             names = list(question.latents)
             blocks.append(
-                run(program, {}, draws=count, key=key, record=names, score=list(program.evidence), plate=plate)
+                run(
+                    program,
+                    {},
+                    draws=count,
+                    key=key,
+                    record=names,
+                    score=list(program.evidence),
+                    plate=plate,
+                )
             )
             shown.update(count)
     values = {n: torch.cat([b.values[n] for b in blocks]) for n in question.latents}

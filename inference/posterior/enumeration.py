@@ -71,24 +71,28 @@ def _table(
     """Walk the program depth first: at each latent not yet decided, try all it can be."""
     todo: list[dict[str, torch.Tensor]] = [{}]
     states, log_joint = [], []
-    with isolated(0), translated(question.program.what), torch.no_grad():
-        with bar(0, "enumerate", progress) as shown:
-            while todo:
-                pinned = todo.pop()
-                trace = poutine.trace(Pin(pinned)(question.conditioned)).get_trace()
-                open_ = (n for n in trace.stochastic_nodes if n not in pinned)
-                name = next((n for n in open_ if is_site(trace.nodes[n])), None)
-                if name is None:
-                    states.append(pinned)
-                    log_joint.append(trace.log_prob_sum().double())
-                    shown.update()
-                    continue
-                todo += [{**pinned, name: value} for value in _all_values(trace.nodes[name])]
-                if len(todo) + len(states) > LIMIT:
-                    raise WorldError(
-                        f"the past has more than {LIMIT} states (site {name!r} alone has a plate "
-                        "of independent choices); use method='importance'."
-                    )
+    with (
+        isolated(0),
+        translated(question.program.what),
+        torch.no_grad(),
+        bar(0, "enumerate", progress) as shown,
+    ):
+        while todo:
+            pinned = todo.pop()
+            trace = poutine.trace(Pin(pinned)(question.conditioned)).get_trace()
+            open_ = (n for n in trace.stochastic_nodes if n not in pinned)
+            name = next((n for n in open_ if is_site(trace.nodes[n])), None)
+            if name is None:
+                states.append(pinned)
+                log_joint.append(trace.log_prob_sum().double())
+                shown.update()
+                continue
+            todo += [{**pinned, name: value} for value in _all_values(trace.nodes[name])]
+            if len(todo) + len(states) > LIMIT:
+                raise WorldError(
+                    f"the past has more than {LIMIT} states (site {name!r} alone has a plate "
+                    "of independent choices); use method='importance'."
+                )
     missing = {name for state in states for name in set(question.latents) ^ set(state)}
     if missing:
         raise WorldError(

@@ -14,7 +14,7 @@ import torch
 
 from counterfactual_models.errors import EvidenceError, ImpactWarning
 from counterfactual_models.handlers import derive_seed
-from inference.arrays.weights import effective_draws, equal_draws, smoothed
+from inference.arrays.weights import equal_draws, kish_draws, smoothed
 from inference.posterior.engine import Drawn, simulate_past
 from inference.posterior.question import Question
 
@@ -39,7 +39,7 @@ def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bo
             "(discrete) looks where the evidence points."
         )
     weights, khat = smoothed(log_weights.numpy())
-    effective = effective_draws(weights)
+    effective = kish_draws(weights)
     if khat > 0.7 or effective < 100:
         warnings.warn(
             f"importance sampling is not to be trusted here: k-hat {khat:.2f} (wanted below 0.7), "

@@ -106,10 +106,10 @@ def sample_posterior(
     """
     _check_counts(draws, chains)
     question = ask(world, evidence)
+    labels = Labels(coords, dims, question.whole.sites)
     method = _choose(question, method)
     logger.info("posterior of %s by %s", question.name, method)
     drawn = _ENGINES[method](question, draws=draws, chains=chains, seed=seed, progress=progress)
-    labels = Labels(coords, dims, question.whole.sites)
     tree = _tree(question, drawn, labels, _attrs(question, drawn, method, seed, [chains, draws]))
     _add_log_likelihood(tree, question, drawn, labels, seed, log_likelihood)
     judge(tree, independent=method in _INDEPENDENT)
@@ -141,7 +141,9 @@ def _choose(question: Question, method: str) -> str:
     return "importance" if discrete else "nuts"
 
 
-def _attrs(question: Question, drawn: Drawn, method: str, seed: int, shape: list[int]) -> dict[str, Any]:
+def _attrs(
+    question: Question, drawn: Drawn, method: str, seed: int, shape: list[int]
+) -> dict[str, Any]:
     return {
         **provenance(),
         "name": question.name,
@@ -157,9 +159,7 @@ def _attrs(question: Question, drawn: Drawn, method: str, seed: int, shape: list
     }
 
 
-def _tree(
-    question: Question, drawn: Drawn, labels: Labels, attrs: dict[str, Any]
-) -> xr.DataTree:
+def _tree(question: Question, drawn: Drawn, labels: Labels, attrs: dict[str, Any]) -> xr.DataTree:
     lead = (schema.CHAIN, schema.DRAW)
     posterior = labels.dataset({n: v.cpu().numpy() for n, v in drawn.values.items()}, lead)
     stats = xr.Dataset({name: (lead, stat) for name, stat in drawn.stats.items()})

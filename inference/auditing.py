@@ -1,5 +1,6 @@
 """How different is the world with each disciple let in? The whole question, in one call."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +11,20 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.base import array_stats
 
+from counterfactual_models.anatomy import Anatomy
 from counterfactual_models.checks import check_world
 from counterfactual_models.disciples import Disciple, gather
-from counterfactual_models.errors import MeasurementError, WorldError, nearest
+from counterfactual_models.errors import ImpactWarning, MeasurementError, WorldError, nearest
 from counterfactual_models.utilities import Utility
 from inference import schema
 from inference.diagnostics import coarse_graining
 from inference.posterior import sample_posterior
 from inference.store import save
-from inference.worlds import sample_worlds
+from inference.worlds import check_options, sample_worlds
 
 __all__ = ["Audit", "audit"]
+
+_HOPELESS = 1e8
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,21 +43,24 @@ class Audit:
     tolerance
         The tv up to which a difference counts as none.
     utility
-        Disciple -> expected utility and its Monte Carlo error; None without a utility.
+        Expected utility of every world and its Monte Carlo error; None without a utility.
+    warnings
+        What was warned of on the way.
     """
 
     tree: xr.DataTree
     summary: pd.DataFrame
     sentences: list[str]
     tolerance: float
-    utility: pd.DataFrame | None = None
+    utility: xr.Dataset | None = None
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "\n".join([*self.sentences, "", _movers(self.summary).to_string(index=False)])
 
     def _repr_html_(self) -> str:
         lines = "".join(f"<li>{_escaped(sentence)}</li>" for sentence in self.sentences)
-        table = _movers(self.summary).to_html(index=False, border=0, float_format="%.3f")
+        table = _movers(self.summary).to_html(index=False, border=0)
         return f"<ul>{lines}</ul>{table}"
 
     def write(self, directory: str | Path) -> tuple[Path, Path]:
@@ -71,9 +78,21 @@ class Audit:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WorldError(f"cannot make the folder {folder}: {error.strerror}.") from error
-        page = folder / "report.html"
-        text = render(self.tree, self.sentences, summary=self.summary, utility=self.utility)
+        names = self.summary[schema.DISCIPLE].unique()
+        text = render(
+            self.tree,
+            self.tree["coarse_graining"].to_dataset(),
+            {
+                name: said.removeprefix(f"{name}: ")
+                for name, said in zip(names, self.sentences, strict=True)
+            },
+            title=schema.decode_attrs(self.tree.attrs)["name"],
+            summary=self.summary,
+            utility=self.utility,
+            warnings=self.warnings,
+        )
         tree = save(self.tree, folder / "worlds.nc")
+        page = folder / "report.html"
         page.write_text(text, encoding="utf-8")
         return page, tree
 
@@ -132,51 +151,43 @@ def audit(
     """
     if not 0.0 < tolerance < 1.0:
         raise WorldError(f"got tolerance={tolerance}; expected a total variation between 0 and 1.")
+    check_options(futures=futures, coupling=coupling)
     everyone = gather(disciples)
     for disciple in everyone:
-        anatomy = check_world(world, disciple, seed=seed)
+        _check_measured(check_world(world, disciple, seed=seed), utility)
+    shared: dict[str, Any] = {"seed": seed, "coords": coords, "dims": dims, "progress": progress}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ImpactWarning)
+        posterior = sample_posterior(world, evidence, method, draws=draws, chains=chains, **shared)
+        tree = sample_worlds(
+            world, posterior, everyone, futures=futures, coupling=coupling, **shared
+        )
+        result = coarse_graining(tree, tolerance=tolerance)
+    for warning in caught:
+        warnings.warn(warning.message, stacklevel=2)
+    tree["coarse_graining"] = xr.DataTree(result)
+    tree.attrs |= schema.encode_attrs({"name": name or tree.name})
+    summary = _summary(result)
+    wanted = None if utility is None else _expected(tree, utility)
+    sentences = [_sentence(d.name, summary, tolerance, wanted) for d in everyone]
+    told = tuple(str(w.message) for w in caught if issubclass(w.category, ImpactWarning))
+    return Audit(tree, summary, sentences, tolerance, wanted, told)
+
+
+def _check_measured(anatomy: Anatomy, utility: Utility | None) -> None:
+    """Refuse a world, or a utility, that could never show anything."""
     if not anatomy.named("measurement"):
         raise MeasurementError(
             "the world measures nothing, so no impact could ever be seen: add "
             "measure(name, value) for what ought not to care about the disciple."
         )
-    for measured in utility.measurements if utility else ():
-        if measured not in anatomy.sites:
-            known = anatomy.named("measurement", "future")
+    known = anatomy.named("measurement", "future")
+    for name in utility.measurements if utility else ():
+        if name not in known:
             raise MeasurementError(
-                f"the utility speaks of {measured!r}, which the world does not have. "
-                + nearest(measured, known)
+                f"the utility speaks of {name!r}, which the world does not measure. "
+                + nearest(name, known)
             )
-    posterior = sample_posterior(
-        world,
-        evidence,
-        method,
-        draws=draws,
-        chains=chains,
-        seed=seed,
-        coords=coords,
-        dims=dims,
-        progress=progress,
-    )
-    tree = sample_worlds(
-        world,
-        posterior,
-        everyone,
-        futures=futures,
-        seed=seed,
-        coords=coords,
-        dims=dims,
-        coupling=coupling,
-        progress=progress,
-    )
-    result = coarse_graining(tree, tolerance=tolerance)
-    tree["coarse_graining"] = xr.DataTree(result)
-    if name:
-        tree.attrs["name"] = name
-    summary = _summary(result)
-    wanted = None if utility is None else _expected(tree, utility)
-    sentences = [_sentence(d.name, summary, tolerance, wanted) for d in everyone]
-    return Audit(tree, summary, sentences, tolerance, wanted)
 
 
 def _summary(result: xr.Dataset) -> pd.DataFrame:
@@ -185,7 +196,7 @@ def _summary(result: xr.Dataset) -> pd.DataFrame:
     return table[[schema.DISCIPLE, schema.MEASUREMENT, *columns]]
 
 
-def _expected(tree: xr.DataTree, utility: Utility) -> pd.DataFrame:
+def _expected(tree: xr.DataTree, utility: Utility) -> xr.Dataset:
     """Mean utility of every world, with its Monte Carlo error over draws of the past."""
     drawn = tree["predictions"].to_dataset()
     values = utility({name: drawn[name] for name in utility.measurements})
@@ -197,18 +208,19 @@ def _expected(tree: xr.DataTree, utility: Utility) -> pd.DataFrame:
         )
     rows = values.mean(schema.FUTURE) if schema.FUTURE in values.dims else values
     rows = rows.transpose(schema.DISCIPLE, schema.CHAIN, schema.DRAW)
-    error = [array_stats.mcse(row, chain_axis=0, draw_axis=1, method="mean") for row in rows.values]
-    return pd.DataFrame(
+    error = [
+        array_stats.mcse(row, chain_axis=0, draw_axis=1, method="mean") for row in rows.values
+    ]
+    return xr.Dataset(
         {
-            schema.DISCIPLE: rows[schema.DISCIPLE].values,
-            "utility": rows.mean([schema.CHAIN, schema.DRAW]).values,
-            "mcse": np.nan_to_num(np.asarray(error, float)),
+            "utility": rows.mean([schema.CHAIN, schema.DRAW]),
+            "mcse": (schema.DISCIPLE, np.nan_to_num(np.asarray(error, float))),
         }
     )
 
 
 def _sentence(
-    name: str, summary: pd.DataFrame, tolerance: float, utility: pd.DataFrame | None
+    name: str, summary: pd.DataFrame, tolerance: float, utility: xr.Dataset | None
 ) -> str:
     own = summary[summary[schema.DISCIPLE] == name].sort_values("tv", ascending=False)
     above, below = own[own.verdict == "above"], own[own.verdict == "below"]
@@ -223,14 +235,25 @@ def _sentence(
     else:
         parts.append(f"is not seen to move any of {len(own)} measurements")
     if len(below) and (above.size or open_.size):
-        parts.append(f"{len(below)} are certified below tv {tolerance:g}")
+        parts.append(f"{len(below)} {_are(below)} certified below tv {tolerance:g}")
     if len(open_):
-        needed = int(open_.draws_needed.max())
-        parts.append(f"{len(open_)} are undecided (about {needed:,} draws a world would tell)")
+        parts.append(f"{len(open_)} {_are(open_)} undecided ({_needed(open_)})")
     if utility is not None:
-        row = utility.set_index(schema.DISCIPLE).loc[name]
-        parts.append(f"expected utility {row.utility:.3g} ± {row.mcse:.1g}")
+        found = utility.sel({schema.DISCIPLE: name})
+        parts.append(f"expected utility {float(found.utility):.3g} ± {float(found.mcse):.1g}")
     return f"{name}: " + "; ".join(parts) + "."
+
+
+def _are(table: pd.DataFrame) -> str:
+    return "is" if len(table) == 1 else "are"
+
+
+def _needed(open_: pd.DataFrame) -> str:
+    """Say how many draws would tell, to two digits; past a hundred million none will."""
+    most = float(open_.draws_needed.max())
+    if most >= _HOPELESS:
+        return "too close to the tolerance for any number of draws"
+    return f"about {float(f'{most:.2g}'):,.0f} draws a world would tell"
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -238,7 +261,16 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, float, float]]:
 
 
 def _movers(summary: pd.DataFrame, most: int = 15) -> pd.DataFrame:
-    columns = [schema.DISCIPLE, schema.MEASUREMENT, "tv", "mcse", "floor", "lower", "upper", "verdict"]
+    columns = [
+        schema.DISCIPLE,
+        schema.MEASUREMENT,
+        "tv",
+        "mcse",
+        "floor",
+        "lower",
+        "upper",
+        "verdict",
+    ]
     return summary.sort_values("tv", ascending=False)[columns].head(most).round(3)
 
 

@@ -1,0 +1,238 @@
+"""Does coarse graining answer its question on trees: truth, layout, refusals, and no chaos tax?"""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+
+from counterfactual_models.errors import (
+    CounterfactualError,
+    DiscipleError,
+    ImpactWarning,
+    MeasurementError,
+    WorldError,
+)
+from inference import diagnostics
+from inference.diagnostics.coarse_graining import coarse_graining
+
+DIMS = ["disciple", "chain", "draw", "future"]
+
+
+def tree(disciples=("greedy",), **measured):
+    """Worlds of given draws, each of shape (1 + disciples, chain, draw[, future])."""
+    variables = {
+        name: (DIMS[: np.ndim(values)], values, {"role": "measurement"})
+        for name, values in measured.items()
+    }
+    names = ["erased", *disciples]
+    switch = ("disciple", [0] + [1] * len(disciples))
+    drawn = xr.Dataset(variables, coords={"disciple": names, "X": switch})
+    return xr.DataTree.from_dict({"predictions": drawn})
+
+
+def shifted(*shifts, chains=4, draws=1000, seed=0):
+    noise = np.random.default_rng(seed).normal(size=(1 + len(shifts), chains, draws))
+    return noise + np.array([0.0, *shifts])[:, None, None]
+
+
+def test_no_effect_a_known_effect_and_a_total_effect_are_told_apart():
+    worlds = tree(("idle", "modest", "mad"), price=shifted(0.0, 1.0, 100.0, draws=4000))
+    found = diagnostics.coarse_graining(worlds).sel(measurement="price")
+    assert found["verdict"].values.tolist() == ["below", "above", "above"]
+    assert found["tv"].values == pytest.approx([0, 2 * stats.norm.cdf(0.5) - 1, 1], abs=0.02)
+    assert found["p"].values[0] > 0.01
+    assert (found["p"].values[1:] < 1e-4).all()
+    assert found["draws_needed"].values[0] < 16_000
+
+
+def test_the_result_is_labelled_as_promised():
+    found = coarse_graining(tree(("a", "b"), x=shifted(0, 1), y=shifted(0, 0)), tolerance=0.1)
+    names = {"tv", "plugin", "floor", "lower", "upper", "mcse", "p", "verdict", "draws_needed"}
+    assert set(found.data_vars) == names
+    assert all(found[name].dims == ("disciple", "measurement") for name in names)
+    assert found["disciple"].values.tolist() == ["a", "b"]
+    assert found["measurement"].values.tolist() == ["x", "y"]
+    assert {"tolerance", "cells", "blocks", "flips", "draws", "ess", "ess_min"} <= set(found.attrs)
+    assert found.attrs["tolerance"] == 0.1
+    assert found.attrs["draws"] == 4000
+    assert found.attrs["ess_min"] <= found.attrs["ess"] <= 4000
+
+
+def test_chaos_is_not_charged_for():
+    # Both worlds suffer a hurricane somewhere; its place is reshuffled by the disciple's existence
+    # and nothing else: the same place for each draw in one case in fifty, the same law always.
+    places, worlds = 50, 20
+    strikes = np.random.default_rng(0).integers(0, places, size=(2, worlds, 4, 2500)).astype(float)
+    hurricanes = {f"coast_{k}": strikes[:, k] for k in range(worlds)}
+    coupled = np.mean(strikes[1] != strikes[0])
+    assert coupled == pytest.approx(1 - 1 / places, abs=0.002)
+    found = coarse_graining(tree(**hurricanes))
+    assert found["floor"].mean() == pytest.approx(np.sqrt((places - 1) / np.pi / 1e4), rel=0.05)
+    assert found["tv"].mean() < 0.02
+    assert found["lower"].mean() < 0.005
+    assert stats.kstest(found["p"].values.ravel(), "uniform").pvalue > 1e-3
+
+
+def test_a_steered_hurricane_is_charged_for():
+    places, steered = 50, 0.1
+    rng = np.random.default_rng(1)
+    strikes = rng.integers(0, places, size=(2, 4, 2500)).astype(float)
+    strikes[1][rng.random((4, 2500)) < steered] = 0
+    found = coarse_graining(tree(coast=strikes))
+    assert found["tv"].item() == pytest.approx(steered * (1 - 1 / places), abs=0.02)
+    assert found["p"].item() < 0.01
+
+
+def test_shared_noise_keeps_its_pairing():
+    rng = np.random.default_rng(0)
+    same, shift = rng.normal(size=(1, 4, 1000)), np.array([0, 0.5])[:, None, None]
+    found = coarse_graining(tree(still=np.repeat(same, 2, axis=0), moved=same + shift))
+    still, moved = found.sel(measurement="still"), found.sel(measurement="moved")
+    assert still["plugin"].item() == still["mcse"].item() == still["tv"].item() == 0
+    assert still["p"].item() == 1
+    assert still["verdict"].item() == "below"
+    assert moved["tv"].item() == pytest.approx(2 * stats.norm.cdf(0.25) - 1, abs=0.02)
+
+
+def test_futures_count_as_draws_of_the_world_but_not_of_the_past():
+    rng = np.random.default_rng(0)
+    past = rng.normal(size=(1, 4, 100, 1))
+    worlds = tree(price=past + 0.1 * rng.normal(size=(2, 4, 100, 25)))
+    spread = coarse_graining(worlds)
+    assert spread.attrs["draws"] == 10_000
+    assert spread.attrs["ess"] <= 400
+    assert spread["upper"].item() - spread["plugin"].item() >= 3 / 400
+    folded = worlds["predictions"].to_dataset().stack(row=["draw", "future"])
+    flat = tree(price=folded["price"].values.reshape(2, 4, 2500))
+    assert coarse_graining(flat)["plugin"].item() == spread["plugin"].item()
+
+
+def test_an_effect_on_the_past_alone_has_the_error_of_the_past():
+    # Every future of a draw repeats it: 10 000 rows are worth 400, paired or not.
+    past = np.random.default_rng(0).normal(size=(2, 4, 100, 1))
+    repeated = coarse_graining(tree(age=np.repeat(past, 25, axis=-1)))
+    once = coarse_graining(tree(age=past[..., 0]))
+    for name in ("floor", "mcse"):
+        assert repeated[name].item() == pytest.approx(once[name].item(), rel=0.2)
+    assert repeated["p"].item() > 0.01
+
+
+def test_what_draws_could_not_have_seen_is_never_certified():
+    quiet = np.zeros((2, 4, 30))
+    few = coarse_graining(tree(towers=quiet), tolerance=0.01)
+    assert few["upper"].item() >= 3 / 120
+    assert few["verdict"].item() == "undecided"
+    assert few["draws_needed"].item() == pytest.approx(300, abs=1)
+    enough = coarse_graining(tree(towers=np.zeros((2, 4, 80))), tolerance=0.01)
+    assert enough["verdict"].item() == "below"
+
+
+def test_a_catastrophe_just_above_the_tolerance_is_rarely_certified_below_it():
+    repeats, tolerance, draws = 500, 0.01, 300
+    falls = np.random.default_rng(0).random((2, 4, draws // 4, repeats)) < 1.05 * tolerance
+    falls[0] = False
+    towers = xr.DataArray(falls, dims=[*DIMS[:3], "tower"], attrs={"role": "measurement"})
+    drawn = xr.Dataset({"falls": towers}, coords={"disciple": ["erased", "clumsy"]})
+    found = coarse_graining(drawn, tolerance=tolerance)
+    allowed = 0.05 + 3 * np.sqrt(0.05 * 0.95 / repeats)
+    assert np.mean(found["verdict"].values == "below") <= allowed
+
+
+def test_another_disciple_does_not_move_the_estimate():
+    draws = shifted(0.3, 2.0)
+    both = coarse_graining(tree(("modest", "greedy"), price=draws))
+    alone = coarse_graining(tree(("modest", "greedy"), price=draws), disciples="modest")
+    assert alone["disciple"].values.tolist() == ["modest"]
+    for name in ("plugin", "mcse", "tv"):
+        expected = both[name].sel(disciple="modest").item()
+        assert alone[name].item() == pytest.approx(expected, rel=0.2)
+    assert alone["plugin"].item() == both["plugin"].sel(disciple="modest").item()
+
+
+def test_measurements_of_very_different_kinds_live_in_one_tree():
+    rng = np.random.default_rng(0)
+    found = coarse_graining(
+        tree(
+            flag=(rng.random((2, 4, 500)) < 0.2).astype(bool),
+            visits=rng.poisson(3, (2, 4, 500)),
+            gdp=1e13 * (1 + 1e-6 * rng.normal(size=(2, 4, 500))),
+            heavy=rng.standard_cauchy((2, 4, 500)),
+            constant=np.full((2, 4, 500), 3),
+        )
+    )
+    assert (found["p"] > 0.001).all()
+    numbers = found.drop_vars("verdict")
+    assert all(np.isfinite(numbers[name]).all() for name in numbers)
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("world", [0, 1])
+def test_a_hole_is_refused_by_name_disciple_and_draw(hole, world):
+    draws = shifted(0.0, draws=50)
+    draws[world, 2, 17] = hole
+    who = ["erased world", "disciple 'greedy'"][world]
+    with pytest.raises(MeasurementError, match=rf"'price' is .*{who} at chain 2, draw 17"):
+        coarse_graining(tree(fine=shifted(0.0, draws=50), price=draws))
+
+
+def test_too_few_draws_are_refused_and_few_are_warned_of():
+    with pytest.raises(WorldError, match="have 36 posterior draws; expected at least 40"):
+        coarse_graining(tree(price=shifted(0.0, draws=9)))
+    with pytest.warns(ImpactWarning, match="are worth only"):
+        found = coarse_graining(tree(price=shifted(0.0, draws=15)))
+    assert found["verdict"].item() == "undecided"
+    assert found["draws_needed"].item() > 1000
+
+
+@pytest.mark.parametrize(
+    "option", [{"tolerance": 0}, {"tolerance": 5}, {"cells": 1}, {"flips": 9}]
+)
+def test_options_that_mean_nothing_are_refused(option):
+    with pytest.raises(CounterfactualError, match=str(next(iter(option.values())))):
+        coarse_graining(tree(price=shifted(0.0)), **option)
+
+
+def test_misspelled_names_are_answered_with_the_nearest():
+    worlds = tree(price=shifted(0.0))
+    with pytest.raises(DiscipleError, match="greedy"):
+        coarse_graining(worlds, disciples="greedi")
+    with pytest.raises(MeasurementError, match="price"):
+        coarse_graining(worlds, measurements=["prise"])
+
+
+def test_fewer_cells_see_less_and_need_fewer_draws():
+    worlds = tree(price=shifted(0.0))
+    fine, coarse = coarse_graining(worlds), coarse_graining(worlds, cells=2)
+    assert coarse["plugin"].item() <= fine["plugin"].item()
+    assert coarse["draws_needed"].item() < fine["draws_needed"].item()
+
+
+@pytest.mark.parametrize("kind", ["nc", "zarr"])
+def test_the_result_survives_the_disk(tmp_path, kind):
+    found = coarse_graining(tree(price=shifted(1.0)))
+    path = tmp_path / f"result.{kind}"
+    if kind == "nc":
+        found.to_netcdf(path)
+    else:
+        found.to_zarr(path, consolidated=False, zarr_format=2)
+    opened = xr.open_dataset(path) if kind == "nc" else xr.open_zarr(path, consolidated=False)
+    with opened as back:
+        read = back.load()
+    xr.testing.assert_equal(found, read)
+    assert read["verdict"].item() == "above"
+    assert read.attrs == found.attrs
+
+
+def test_the_seed_is_the_only_chance():
+    worlds = tree(price=shifted(0.2))
+    xr.testing.assert_identical(coarse_graining(worlds, seed=3), coarse_graining(worlds, seed=3))
+    assert coarse_graining(worlds, seed=3)["floor"] != coarse_graining(worlds, seed=4)["floor"]
+
+
+def test_saved_worlds_are_judged_without_torch():
+    line = "import sys; from inference import diagnostics; diagnostics.coarse_graining; "
+    line += "sys.exit(bool({'torch', 'pyro'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", line], check=False).returncode == 0
