@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "CounterfactualError": "errors",
+    "Deferred": "deferred",
     "Disciple": "disciples",
     "DiscipleError": "errors",
     "EvidenceError": "errors",
@@ -26,6 +27,7 @@ _MODULES = ("disciples", "errors", "handlers", "utilities", "zoo")
 
 __all__ = [
     "CounterfactualError",
+    "Deferred",
     "Disciple",
     "DiscipleError",
     "EvidenceError",
@@ -47,6 +49,7 @@ __all__ = [
 if TYPE_CHECKING:
     from counterfactual_models import disciples, errors, handlers, utilities, zoo
     from counterfactual_models.checks import check_world
+    from counterfactual_models.deferred import Deferred
     from counterfactual_models.disciples import Disciple
     from counterfactual_models.errors import (
         CounterfactualError,

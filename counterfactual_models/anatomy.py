@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from pyro import poutine
 
+from counterfactual_models.deferred import Deferred
 from counterfactual_models.errors import CounterfactualError, WorldError
 from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
 from counterfactual_models.primitives import ROLE
@@ -45,6 +46,8 @@ class Site:
         Whether the program itself fixes its value, by ``obs=`` or by computing it.
     computed
         Whether it is a function of other sites: a measurement or ``pyro.deterministic``.
+    auxiliary
+        Whether the program asks not to keep it, by ``infer={"is_auxiliary": True}``.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Site:
     fn: Any
     observed: bool
     computed: bool
+    auxiliary: bool
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,10 @@ class Anatomy:
         lines = [told("past", before), f"{'switch':<13}{self.switch or '-'}"]
         return "\n".join([*lines, told("future", after), told("measured", measured)])
 
-    @property
-    def numbers(self) -> int:
-        """How many numbers one run of the world holds."""
-        return max(1, sum(site.value.numel() for site in self.sites.values()))
+    def numbers(self, *, scored: bool) -> int:
+        """How many numbers one run holds; deferred likelihoods count if the run is scored."""
+        held = [s for s in self.sites.values() if scored or not isinstance(s.fn, Deferred)]
+        return max(1, sum(site.value.numel() for site in held))
 
 
 def dissect(
@@ -201,7 +205,15 @@ def _site(name: str, node: Mapping[str, Any], frames: list[Any], after: bool) ->
     dims = tuple(given) if given is not None else _dims(value.ndim, batch_ndim, frames, event)
     dims = _fitting(dims, value, frames)
     return Site(
-        name, role, value.detach(), batch_ndim, dims, node["fn"], node["is_observed"], fixed
+        name=name,
+        role=role,
+        value=value.detach(),
+        batch_ndim=batch_ndim,
+        dims=dims,
+        fn=node["fn"],
+        observed=node["is_observed"],
+        computed=fixed,
+        auxiliary=bool(node["infer"].get("is_auxiliary")),
     )
 
 

@@ -43,7 +43,7 @@ class Disciple:
     >>> from counterfactual_models import Disciple
     >>> modest = Disciple(lambda demand: demand.clamp(max=1000), name="modest", source="min(d, k)")
     >>> modest.description_bits()
-    128
+    104
     """
 
     policy: Callable[..., Any]

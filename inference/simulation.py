@@ -70,13 +70,13 @@ class _NotVectorisable(Exception):
     """The plate gave another shape than single draws do."""
 
 
-def block_size(anatomy: Anatomy) -> int:
+def block_size(anatomy: Anatomy, *, scored: bool) -> int:
     """Draws in a block: a power of two that keeps a block to about a million numbers.
 
     Decided by the erased world alone, so that neither the disciples nor the machine change the
-    random numbers.
+    random numbers. `scored` says whether densities of the evidence are asked for.
     """
-    fit = max(1, _NUMBERS_PER_BLOCK // anatomy.numbers)
+    fit = max(1, _NUMBERS_PER_BLOCK // anatomy.numbers(scored=scored))
     return min(_LARGEST_BLOCK, 1 << (fit.bit_length() - 1))
 
 

@@ -50,7 +50,8 @@ def sample_worlds(
     """Draw P(e,S,1) for every disciple, and P(e,S,0) once for all.
 
     Only the latents of the past are taken from the posterior; what is computed is computed anew,
-    and everything after the switch is drawn.
+    and everything after the switch is drawn. Sites marked ``infer={"is_auxiliary": True}`` are
+    drawn and not kept.
 
     Parameters
     ----------
@@ -151,9 +152,9 @@ class _Job:
         self.recorded = [
             name
             for name, site in self.whole.sites.items()
-            if site.role in ("measurement", "future") and name not in hidden
+            if site.role in ("measurement", "future") and not site.auxiliary and name not in hidden
         ]
-        self.size = max(1, block_size(self.whole) // futures)
+        self.size = max(1, block_size(self.whole, scored=bool(self.later)) // futures)
 
     def _refuse_another_world(self) -> None:
         for group in ("posterior", "observed_data"):
@@ -195,9 +196,7 @@ class _Job:
         program = self._program(disciple)
         tag = disciple.name if self.coupling == "independent" else "shared"
         key = (self.seed, "worlds", tag)
-        first = {n: v[: self.size] for n, v in self.pins.items()}
-        count = min(self.size, self.draws)
-        plate, why = trusted(program, first, draws=count, key=key)
+        plate, why = trusted(program, self.pins, draws=self.draws, key=key)
         if not plate:
             logger.info("%s: one run per draw, because %s", program.what, why)
         values: dict[str, list[torch.Tensor]] = {name: [] for name in self.recorded}

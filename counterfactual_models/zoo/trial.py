@@ -43,13 +43,14 @@ import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch.nn.functional import logsigmoid, pad
 
+from counterfactual_models.deferred import Deferred
 from counterfactual_models.disciples import Disciple
 from counterfactual_models.primitives import measure, wire
 from counterfactual_models.utilities import bounded
 from counterfactual_models.zoo import Example
 from counterfactual_models.zoo.trial_data import PREDICTORS, Record, read, record
 
-__all__ = ["FAMILIES", "everyone", "example", "nobody", "smokers", "trial"]
+__all__ = ["FAMILIES", "Grades", "everyone", "example", "nobody", "smokers", "trial"]
 
 FAMILIES = ("scores", "grades", "answers")
 """The evidence, by the kind of outcome."""
@@ -113,7 +114,9 @@ def trial(disciple: Callable[[Baseline], torch.Tensor], *, data: Record) -> None
     who = pyro.sample("new_woman", dist.Categorical(torch.ones(women)))
     treated = act({name: value[who] for name, value in data.raw.items()})
     luck = pyro.sample(
-        "luck", dist.MultivariateNormal(torch.zeros(outcomes), scale_tril=data.residual)
+        "luck",
+        dist.MultivariateNormal(torch.zeros(outcomes), scale_tril=data.residual),
+        infer={"is_auxiliary": True},
     )
     location, scale = _outcome(data, coefficients, spread, change, who, treated)
     logistic = torch.logit(torch.special.ndtr(luck), eps=1e-6)
@@ -178,46 +181,6 @@ def _outcome(
 def _without_plate(columns: torch.Tensor) -> torch.Tensor:
     """Drop the axis of length one that a batch of draws has where the plate of women is."""
     return columns.reshape(*columns.shape[:-3], *columns.shape[-2:])
-
-
-class Deferred(TorchDistribution):
-    """A distribution that is built when somebody asks for a density or a draw.
-
-    Drawing the future runs the past anew with the evidence in place, and asks for neither: the
-    tables of women by outcomes, nearly all of the past's cost, are then never made.
-
-    Parameters
-    ----------
-    build
-        Makes the distribution.
-    batch_shape, event_shape
-        Its shapes.
-    """
-
-    arg_constraints: Mapping[str, Any] = {}
-    support = constraints.real_vector
-
-    def __init__(
-        self,
-        build: Callable[[], TorchDistribution],
-        batch_shape: torch.Size,
-        event_shape: torch.Size,
-    ) -> None:
-        self.build = build
-        super().__init__(batch_shape, event_shape, validate_args=False)
-
-    def expand(self, batch_shape: torch.Size, _instance: Any = None) -> "Deferred":
-        """Broadcast to a larger batch shape."""
-        build, shape = self.build, torch.Size(batch_shape)
-        return Deferred(lambda: build().expand(shape), shape, self.event_shape)
-
-    def log_prob(self, value: torch.Tensor) -> torch.Tensor:
-        """Log-probability, of the distribution that is built now."""
-        return self.build().log_prob(value)
-
-    def sample(self, sample_shape: Any = ()) -> torch.Tensor:
-        """Draw from the distribution that is built now."""
-        return self.build().sample(torch.Size(sample_shape))
 
 
 class Grades(TorchDistribution):
@@ -325,5 +288,5 @@ def example(*, women: int | None = None, outcomes: Sequence[str] | None = None) 
         about="A policy decides whose gums are treated during pregnancy, after a real trial.",
         coords=coords,
         dims=dims,
-        settings={"method": "nuts", "draws": 250, "chains": 4, "futures": 40},
+        settings={"method": "nuts", "draws": 400, "chains": 4, "futures": 40},
     )

@@ -52,8 +52,8 @@ def simulate_past(
         it was vectorised.
     """
     program = question.program
-    size = block_size(program.anatomy)
-    plate, why = trusted(program, {}, draws=min(draws, size), key=(seed, "past"))
+    size = block_size(program.anatomy, scored=True)
+    plate, why = trusted(program, {}, draws=draws, key=(seed, "past"))
     blocks = []
     with bar(draws, what, progress) as shown:
         for start in range(0, draws, size):

@@ -199,7 +199,7 @@ def _add_log_likelihood(
         logger.info("log_likelihood left out: %d numbers; ask with log_likelihood=True", numbers)
         return
     pins = {n: v.reshape(total, *v.shape[2:]) for n, v in drawn.values.items()}
-    key, size = (seed, "log_likelihood"), block_size(program.anatomy)
+    key, size = (seed, "log_likelihood"), block_size(program.anatomy, scored=True)
     plate, _ = trusted(program, pins, draws=total, key=key)
     blocks = []
     for start in range(0, total, size):
