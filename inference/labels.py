@@ -77,12 +77,17 @@ class Labels:
         own = given if given is not None else site.dims
         return [str(dim or f"{name}_dim_{k}") for k, dim in enumerate(own)]
 
-    def dataset(self, arrays: Mapping[str, np.ndarray], lead: Sequence[str] = ()) -> xr.Dataset:
+    def dataset(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        lead: Sequence[str] = (),
+        attrs: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> xr.Dataset:
         """Label arrays of sites; their first axes are those of `lead`."""
         variables = {}
         for name, array in arrays.items():
             own = self.of(name)[: array.ndim - len(lead)]
-            variables[name] = ([*lead, *own], array)
+            variables[name] = ([*lead, *own], array, (attrs or {}).get(name))
         found = xr.Dataset(variables)
         return found.assign_coords(
             {

@@ -302,9 +302,8 @@ def _tree(
     for name in job.recorded:
         rows = np.stack([drawn[disciple].pop(name) for disciple in names])
         arrays[name] = rows.reshape(len(names), *shape, *rows.shape[2:])
-    found = labels.dataset(arrays, lead)
-    for name in arrays:
-        found[name].attrs[schema.ROLE] = job.whole.sites[name].role
+    roles = {name: {schema.ROLE: job.whole.sites[name].role} for name in arrays}
+    found = labels.dataset(arrays, lead, roles)
     found = found.assign_coords(
         {
             schema.DISCIPLE: names,

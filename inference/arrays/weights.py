@@ -47,18 +47,23 @@ def smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     if np.ptp(kept) < 1e-12:
         out[possible] = 1.0 / possible.sum()
         return out, -np.inf
-    raw = np.exp(kept - logsumexp(kept))
+    out[possible], khat = _pareto_smoothed(kept)
+    return out, khat
+
+
+def _pareto_smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     try:
         # ArviZ takes log-likelihoods: minus log weights. With the other sign it silently weighs
         # by the inverse, and k-hat does not tell.
         with np.errstate(divide="raise", invalid="raise"):
-            smooth, khat = array_stats.psislw(-kept)
-        out[possible] = np.exp(smooth - logsumexp(smooth))
+            smooth, khat = array_stats.psislw(-log_weights)
     except (FloatingPointError, ValueError):
-        # Ties leave no tail to fit: weights of a few sizes only, or one that outweighs them all.
-        out[possible] = raw
-        khat = -np.inf if kish_draws(raw) >= _ENOUGH else np.inf
-    return out, float(khat)
+        khat = np.nan
+    if np.isfinite(khat):
+        return np.exp(smooth - logsumexp(smooth)), float(khat)
+    # Ties leave no tail to fit: weights of a few sizes only, or one that outweighs them all.
+    raw = np.exp(log_weights - logsumexp(log_weights))
+    return raw, -np.inf if kish_draws(raw) >= _ENOUGH else np.inf
 
 
 def kish_draws(weights: np.ndarray) -> float:
