@@ -169,7 +169,8 @@ def audit(
     tree.attrs |= schema.encode_attrs({"name": name or tree.name})
     summary = _summary(result)
     wanted = None if utility is None else _expected(tree, utility)
-    sentences = [_sentence(d.name, summary, tolerance, wanted) for d in everyone]
+    drawn = summary[schema.DISCIPLE].unique()
+    sentences = [_sentence(name, summary, tolerance, wanted) for name in drawn]
     told = tuple(str(w.message) for w in caught if issubclass(w.category, ImpactWarning))
     return Audit(tree, summary, sentences, tolerance, wanted, told)
 

@@ -72,7 +72,8 @@ def sample_worlds(
         ``independent``: each world has noise of its own. ``shared``: sites of the same name have
         the same noise in every world, which shrinks the error of differences.
     progress
-        Show a progress bar, if there is a terminal.
+        Show a progress bar, if there is a terminal. Interrupted, the worlds that are finished
+        are kept, if there is a disciple's among them.
 
     Returns
     -------
@@ -105,9 +106,18 @@ def sample_worlds(
     labels.adopt(posterior)
     drawn, notes = {}, {}
     with bar(job.draws * len(everyone), "worlds", progress) as shown:
-        for disciple in everyone:
-            drawn[disciple.name], notes[disciple.name] = job.draw(disciple, shown)
-    return _tree(job, everyone, drawn, notes, labels)
+        try:
+            for disciple in everyone:
+                drawn[disciple.name], notes[disciple.name] = job.draw(disciple, shown)
+        except KeyboardInterrupt:
+            if len(drawn) < 2:
+                raise
+            warnings.warn(
+                f"interrupted: the worlds of {list(drawn)} were finished and are kept.",
+                ImpactWarning,
+                stacklevel=2,
+            )
+    return _tree(job, [d for d in everyone if d.name in drawn], drawn, notes, labels)
 
 
 def check_options(*, futures: int, coupling: str) -> None:
@@ -187,7 +197,7 @@ class _Job:
         pins = {}
         for name in wanted:
             values = torch.from_numpy(np.ascontiguousarray(found[name].values))
-            pins[name] = values.reshape(-1, *values.shape[2:]).to(sites[name].value.dtype)
+            pins[name] = values.reshape(-1, *values.shape[2:]).to(sites[name].value)
         chains = found.sizes[schema.CHAIN]
         return pins, chains, chains * found.sizes[schema.DRAW]
 

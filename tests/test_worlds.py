@@ -304,3 +304,20 @@ def test_blocks_do_not_change_with_the_disciples_and_cover_every_draw():
     assert np.unique(w.values[:, 0]).size == 1100
     corr = np.corrcoef(w.values[:, :1].T, w.values[:, 1:2].T)[0, 1]
     assert corr > 0.3  # things share their draw's base: closed form 1/2, sd 0.03
+
+
+def test_interrupted_it_keeps_the_worlds_that_are_finished():
+    calls = []
+
+    def impatient(base):
+        calls.append(1)
+        if len(calls) > 1:  # the first call only looks what sites there are
+            raise KeyboardInterrupt
+        return base
+
+    with pytest.warns(cm.ImpactWarning, match=r"\['erased', 'one'\] were finished"):
+        tree = drawn(shift, {"one": one, "impatient": impatient})
+    assert tree["predictions"]["disciple"].values.tolist() == ["erased", "one"]
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        drawn(shift, {"impatient": impatient})
