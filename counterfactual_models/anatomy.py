@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyro
 import torch
 from pyro import poutine
 
@@ -18,7 +19,7 @@ from counterfactual_models.errors import CounterfactualError, WorldError
 from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
 from counterfactual_models.primitives import ROLE
 
-__all__ = ["Anatomy", "Site", "dissect", "is_site", "translated"]
+__all__ = ["Anatomy", "Site", "dissect", "is_site", "role_of", "translated"]
 
 _HERE = Path(__file__).parent
 
@@ -45,7 +46,8 @@ class Site:
     observed
         Whether the program itself fixes its value, by ``obs=`` or by computing it.
     computed
-        Whether it is a function of other sites: a measurement or ``pyro.deterministic``.
+        Whether it is a function of other sites: a measurement, ``pyro.deterministic``, or a site
+        that ``pyro.infer.reparam`` made one.
     auxiliary
         Whether the program asks not to keep it, by ``infer={"is_auxiliary": True}``.
     """
@@ -88,7 +90,7 @@ class Anatomy:
 
     @property
     def data(self) -> dict[str, torch.Tensor]:
-        """Evidence that the program itself carries (``obs=``, ``pyro.factor``, ``condition``)."""
+        """What the program itself observes (``obs=``, ``pyro.factor``, ``condition``)."""
         return {n: s.value for n, s in self.sites.items() if s.observed and not s.computed}
 
     def __str__(self) -> str:
@@ -140,13 +142,18 @@ def dissect(
     >>> list(dissect(example.world, erased).named("past"))
     ['demand', 'orders']
     """
+    if not callable(world):
+        raise WorldError(
+            f"got a world of type {type(world).__name__}; expected a function that takes the "
+            "disciple."
+        )
     with isolated(seed), translated(), SetSwitch(on), SeedSites(seed, "anatomy", strict=True):
         trace = poutine.trace(world).get_trace(disciple)
-    switches = [n for n, node in trace.nodes.items() if _role(node) == "switch"]
+    switches = [n for n, node in trace.nodes.items() if role_of(node) == "switch"]
     if len(switches) != 1:
         raise WorldError(
-            f"the world has {len(switches)} switches {switches or ''}; expected exactly one: "
-            "act = wire(disciple, idle=...), or switch() where there is no policy."
+            f"the world has {len(switches)} switches{f' {switches}' * bool(switches)}; expected "
+            "exactly one: act = wire(disciple, idle=...), or switch() where there is no policy."
         )
     if trace.nodes[switches[0]]["cond_indep_stack"] or trace.nodes[switches[0]]["value"].ndim:
         raise WorldError(
@@ -159,6 +166,7 @@ def dissect(
     nesting = 0
     for name, node in trace.nodes.items():
         if not is_site(node):
+            _refuse_subsample(node)
             continue
         frames = [f for f in node["cond_indep_stack"] if f.vectorized]
         nesting = max([nesting, *(-f.dim for f in frames)])
@@ -177,7 +185,8 @@ def is_site(node: Mapping[str, Any]) -> bool:
     return node["type"] == "sample" and type(node["fn"]).__name__ != "_Subsample"
 
 
-def _role(node: Mapping[str, Any]) -> str:
+def role_of(node: Mapping[str, Any]) -> str:
+    """Tell what `switch` and `measure` said of a site; empty for all others."""
     return node.get("infer", {}).get(ROLE, "") if node["type"] == "sample" else ""
 
 
@@ -185,25 +194,26 @@ def _site(name: str, node: Mapping[str, Any], frames: list[Any], after: bool) ->
     value = node["value"]
     if not isinstance(value, torch.Tensor):
         value = torch.as_tensor(value)
-    fixed = bool(node["infer"].get("_deterministic"))
-    if _role(node) == "measurement":
+    fixed = bool(node["infer"].get("_deterministic")) or _is_reparametrised(node)
+    if role_of(node) == "measurement":
         role = "measurement"
     elif after:
         role = "future"
     else:
         role = "deterministic" if fixed else "past"
+    if not value.numel() and role == "measurement":
+        raise WorldError(
+            f"measurement {name!r} has shape {tuple(value.shape)}: there is nothing in it."
+        )
     given = node["infer"].get("dims")
     if given is not None and len(given) != value.ndim:
         raise WorldError(
             f"measurement {name!r} has {value.ndim} axes, shape {tuple(value.shape)}, and dims "
             f"{list(given)}; expected a name for each axis."
         )
-    batch_ndim = value.ndim if fixed else len(node["fn"].batch_shape)
-    if fixed and node["infer"].get("event_dim") is not None:
-        batch_ndim = value.ndim - node["infer"]["event_dim"]
+    batch_ndim = _batch_ndim(value, node, frames) if fixed else len(node["fn"].batch_shape)
     event = tuple(node["infer"].get("event_dims", ()))
     dims = tuple(given) if given is not None else _dims(value.ndim, batch_ndim, frames, event)
-    dims = _fitting(dims, value, frames)
     return Site(
         name=name,
         role=role,
@@ -231,15 +241,40 @@ def _dims(
     return tuple(names)
 
 
-def _fitting(
-    dims: tuple[str | None, ...], value: torch.Tensor, frames: list[Any]
-) -> tuple[str | None, ...]:
-    """Drop a plate's name from an axis that has another size than the plate."""
-    sizes = {frame.name: frame.size for frame in frames}
-    return tuple(
-        dim if dim not in sizes or sizes[dim] == value.shape[i] else None
-        for i, dim in enumerate(dims)
-    )
+def _batch_ndim(value: torch.Tensor, node: Mapping[str, Any], frames: list[Any]) -> int:
+    """Find how many leading axes of a computed value belong to plates: what fits, if one does.
+
+    When several fit, as for a plate of 3 and three numbers in each place, no axis is named: a
+    wrong name is worse.
+    """
+    event = node["infer"].get("event_dim")
+    if event is not None:
+        return value.ndim - int(event)
+    fits = [
+        batch
+        for batch in range(value.ndim + 1)
+        if all(0 <= batch + f.dim < batch and value.shape[batch + f.dim] == f.size for f in frames)
+    ]
+    return fits[0] if frames and len(fits) == 1 else 0
+
+
+def _is_reparametrised(node: Mapping[str, Any]) -> bool:
+    """Recognise what ``pyro.infer.reparam`` leaves: an observed point mass without density."""
+    fn = node["fn"]
+    while hasattr(fn, "base_dist"):
+        fn = fn.base_dist
+    return bool(node["is_observed"]) and isinstance(fn, pyro.distributions.Delta)
+
+
+def _refuse_subsample(node: Mapping[str, Any]) -> None:
+    if node["type"] != "sample":
+        return
+    fn: Any = node["fn"]
+    if fn.subsample_size is not None and fn.subsample_size < fn.size:
+        raise WorldError(
+            f"plate {node['name']!r} takes {fn.subsample_size} of {fn.size} places at random; "
+            "a world holds all of them: leave subsample_size out."
+        )
 
 
 class translated:
@@ -252,14 +287,17 @@ class translated:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if not isinstance(error, Exception) or isinstance(error, CounterfactualError | Warning):
+        if isinstance(error, CounterfactualError):  # Pyro adds the shapes of all sites to it
+            error.args = (str(error).partition("Trace Shapes:")[0].strip(),)
             return
-        text = " ".join(str(error).split())
+        if not isinstance(error, Exception) or isinstance(error, Warning):
+            return
+        text = " ".join(str(error).partition("Trace Shapes:")[0].split())
         if "Multiple sample sites named" in text:
             name = text.split("'")[1]
             raise WorldError(
                 f"{self.what} has two sites named {name!r}; give each site, measurement and "
-                "plate a name of its own."
+                "plate a name of its own (a plate entered twice is made once: p = plate(...))."
             ) from error
         raise WorldError(
             f"{self.what} failed{_place(error)}: {type(error).__name__}: {text}"

@@ -11,7 +11,7 @@ from counterfactual_models.disciples import Disciple, erased, gather
 from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
 
-__all__ = ["check_world"]
+__all__ = ["check_world", "refuse_leak"]
 
 _RUNS = 8
 
@@ -53,8 +53,8 @@ def check_world(
     >>> check_world(leaky, cm.Disciple(abs, name="spy"))
     Traceback (most recent call last):
         ...
-    counterfactual_models.errors.WorldError: the wire leaks: at X=0 'length' is 6.0 with one \
-disciple and 3.0 with another. Call the disciple only through act = wire(disciple, idle=...).
+    counterfactual_models.errors.WorldError: the wire leaks: at X=0 'length' is 3.0 with one \
+disciple and 6.0 with another. Call the disciple only through act = wire(disciple, idle=...).
     """
     (let_in,) = gather([disciple])
     whole = dissect(world, erased, seed=seed)
@@ -62,9 +62,10 @@ disciple and 3.0 with another. Call the disciple only through act = wire(discipl
     for run in range(_RUNS):
         off = _values(world, erased, 0, (seed, run))
         _check_values(off, whole, "with the disciple erased")
-        _compare_runs(off, _values(world, let_in, 0, (seed, run)))
+        refuse_leak(world, let_in, seed=seed, run=run)
         on = _values(world, let_in, 1, (seed, run))
         _check_values(on, whole, f"with the disciple {let_in.name!r} let in")
+        _refuse_own_randomness(on, _values(world, let_in, 1, (seed, run)), let_in.name)
     return whole
 
 
@@ -81,15 +82,42 @@ def _values(
     }
 
 
-def _compare_runs(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+def refuse_leak(
+    world: Callable[..., Any], disciple: Disciple, *, seed: int = 0, run: int = 0
+) -> None:
+    """Run the world at X=0 with a disciple and without, and refuse a difference.
+
+    Raises
+    ------
+    WorldError
+        Naming the first site that differs: P(e,S,0) would depend on S.
+    """
+    one, other = _values(world, disciple, 0, (seed, run)), _values(world, erased, 0, (seed, run))
     for name in {**one, **other}:
         a, b = one.get(name), other.get(name)
-        if a is None or b is None or a.shape != b.shape or not torch.equal(a, b):
+        if a is None or b is None or not _equal(a, b):
             raise WorldError(
                 f"the wire leaks: at X=0 {name!r} is {_shown(a)} with one disciple and "
                 f"{_shown(b)} with another. Call the disciple only through "
                 "act = wire(disciple, idle=...)."
             )
+
+
+def _refuse_own_randomness(
+    one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], who: str
+) -> None:
+    for name in one:
+        if name not in other or not _equal(one[name], other[name]):
+            raise WorldError(
+                f"{name!r} differs between two runs with the same random numbers and disciple "
+                f"{who!r}: something keeps a state or random numbers of its own. Draw them with "
+                "pyro.sample(name, distribution)."
+            )
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    same = one.shape == other.shape and one.dtype == other.dtype
+    return same and bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def _shown(value: torch.Tensor | None) -> str:

@@ -108,6 +108,13 @@ def _never(*observation: Any) -> Any:
     )
 
 
+def _no_policy(*observation: Any) -> Any:
+    raise DiscipleError(
+        "the world asked a disciple to act that was given as None, for a switch without a policy; "
+        "give it a function, observation -> action."
+    )
+
+
 def _own_name(policy: Callable[..., Any]) -> str:
     name = getattr(policy, "__name__", "") or getattr(
         getattr(policy, "func", None), "__name__", ""
@@ -119,12 +126,15 @@ def _own_name(policy: Callable[..., Any]) -> str:
 
 def _own_source(policy: Callable[..., Any]) -> str | None:
     inner = getattr(policy, "func", policy)
-    for target in (inner, type(inner)):
-        try:
-            return inspect.getsource(target)
-        except (OSError, TypeError):
-            continue
-    return None
+    try:
+        return inspect.getsource(inner)
+    except (OSError, TypeError):
+        pass
+    try:  # an instance: its class, and what it was made with
+        text, made = inspect.getsource(type(inner)), repr(inner)
+    except (OSError, TypeError):
+        return None
+    return text if " at 0x" in made else f"{text}\n{made}"
 
 
 erased = Disciple(_never, name=ERASED, source="")
@@ -132,14 +142,15 @@ erased = Disciple(_never, name=ERASED, source="")
 
 
 def gather(
-    disciples: Mapping[str, Callable[..., Any]] | Iterable[Disciple | Callable[..., Any]],
+    disciples: Mapping[str, Callable[..., Any] | None] | Iterable[Disciple | Callable[..., Any]],
 ) -> list[Disciple]:
     """Read the disciples a user gives, a dict or a list, into disciples with distinct names.
 
     Parameters
     ----------
     disciples
-        ``{"modest": modest, ...}``, or a list of :class:`Disciple` or plain functions.
+        ``{"modest": modest, ...}``, or a list of :class:`Disciple` or plain functions. Where the
+        switch stands alone there is no policy: ``{"law": None}``.
 
     Returns
     -------
@@ -158,6 +169,11 @@ def gather(
     """
     if isinstance(disciples, Disciple) or callable(disciples):
         disciples = [disciples]
+    if disciples is None:
+        raise DiscipleError(
+            "got None for the disciples; expected {'modest': modest}, or {'law': None} for a "
+            "switch without a policy."
+        )
     if isinstance(disciples, Mapping):
         found = [_named(policy, name) for name, policy in disciples.items()]
     else:
@@ -171,7 +187,9 @@ def gather(
     return found
 
 
-def _named(policy: Callable[..., Any], name: str) -> Disciple:
+def _named(policy: Callable[..., Any] | None, name: str) -> Disciple:
+    if policy is None:
+        return Disciple(_no_policy, name=str(name), source="")
     if isinstance(policy, Disciple):
         return Disciple(policy.policy, name=str(name), source=policy.source)
     return Disciple(policy, name=str(name))

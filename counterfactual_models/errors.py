@@ -47,7 +47,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     "Did you mean 'steel_price'? There are: 'steel_price', 'visits'."
     """
     known = list(names)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     guess = f"Did you mean {close[0]!r}? " if close else ""
     shown = ", ".join(map(repr, known[:20])) + (
         f", and {len(known) - 20} more" * (len(known) > 20)

@@ -61,6 +61,8 @@ def _seed_torch(seed: int) -> None:
 def derive_seed(*key: Any) -> int:
     """Hash a key to a seed of 63 bits: the same for the same key on every machine.
 
+    Torch's generator on the CPU uses the last 32 of them.
+
     Examples
     --------
     >>> derive_seed(0, "clips", 3) == derive_seed(0, "clips", 3) != derive_seed(0, "clips", 4)
@@ -70,8 +72,11 @@ def derive_seed(*key: Any) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-class _SwitchReached(Exception):
-    """Unwinds the program from the switch; never leaves :func:`past`."""
+class _SwitchReached(BaseException):
+    """Unwinds the program from the switch; never leaves :func:`past`.
+
+    No ``Exception``, so that a program's own ``except Exception`` does not swallow it.
+    """
 
 
 class _Cut(Messenger):
@@ -123,6 +128,7 @@ class SetSwitch(Messenger):
         if msg["infer"].get(ROLE) == "switch" and not msg["done"]:
             msg["value"] = self.value
             msg["done"] = True
+            msg["infer"]["told"].append(self.value)
 
 
 class Pin(Messenger):

@@ -4,7 +4,7 @@ A world is a plain Pyro program. What runs before the switch is its past, what r
 future, and evidence speaks about sample sites by their names, never inside the program.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyro
@@ -56,7 +56,15 @@ def switch(name: str = "X", *, p: float = 0.99) -> torch.Tensor:
     """
     if not 0.0 <= float(p) <= 1.0:
         raise WorldError(f"switch {name!r} got p={p}; expected a probability between 0 and 1.")
-    return pyro.sample(name, dist.Bernoulli(torch.as_tensor(float(p))), infer={ROLE: "switch"})
+    told: list[torch.Tensor] = []
+    infer = {ROLE: "switch", "told": told}
+    on = pyro.sample(name, dist.Bernoulli(torch.as_tensor(float(p))), infer=infer)
+    if told and not torch.equal(on, told[-1]):
+        raise WorldError(
+            f"inference set the switch {name!r} to {told[-1].item():g} and the world made it "
+            f"{on.tolist()}: take poutine.do (or the like) off the world, X is set for you."
+        )
+    return on
 
 
 def wire(
@@ -106,16 +114,30 @@ def wire(
     def act(*observation: Any) -> torch.Tensor:
         if on.numel() == 1 and not bool(on):
             return rest
-        action = disciple(*observation)
-        if action is None:
+        answer = disciple(*map(_copied, observation))
+        try:
+            action = torch.as_tensor(answer)
+        except (TypeError, ValueError, RuntimeError) as error:
             raise DiscipleError(
-                f"disciple {getattr(disciple, 'name', disciple)!r} returned None; "
+                f"disciple {getattr(disciple, 'name', disciple)!r} returned {answer!r}; "
                 "expected an action: a number, an array or a tensor."
-            )
-        action = torch.as_tensor(action)
+            ) from error
         return action if on.numel() == 1 else torch.where(on.bool(), action, rest)
 
     return act
+
+
+def _copied(observation: Any) -> Any:
+    """Copy what a disciple sees, so that it cannot edit the past in place."""
+    if isinstance(observation, torch.Tensor):
+        return observation.clone()
+    if isinstance(observation, Mapping):
+        return {key: _copied(value) for key, value in observation.items()}
+    return (
+        type(observation)(map(_copied, observation))
+        if type(observation) in (list, tuple)
+        else observation
+    )
 
 
 def measure(
@@ -162,6 +184,8 @@ def measure(
         ) from error
     if tensor.is_complex():
         raise MeasurementError(f"measurement {name!r} is complex; measure its real parts.")
+    if isinstance(dims, str):
+        raise MeasurementError(f"measurement {name!r} got dims={dims!r}; give a list: [{dims!r}].")
     if dims is not None and len(set(dims)) != len(dims):
         raise MeasurementError(f"measurement {name!r} got dims {list(dims)}: a name comes twice.")
     return pyro.sample(

@@ -17,6 +17,7 @@ from counterfactual_models.disciples import Disciple, gather
 from counterfactual_models.errors import ImpactWarning, MeasurementError, WorldError, nearest
 from counterfactual_models.utilities import Utility
 from inference import schema
+from inference.arrays.blocks import FEWEST_DRAWS
 from inference.diagnostics import coarse_graining
 from inference.posterior import sample_posterior
 from inference.store import save
@@ -115,7 +116,7 @@ def audit(
     name: str | None = None,
     progress: bool = True,
 ) -> Audit:
-    """Check the world, draw its posterior and its worlds, compare them, and say what was found.
+    """Check a world, draw its posterior and its worlds, compare them, and say what was found.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def audit(
     Raises
     ------
     CounterfactualError
-        For anything that does not fit, before any long run.
+        For what does not fit, before any long run.
 
     Examples
     --------
@@ -152,6 +153,7 @@ def audit(
     if not 0.0 < tolerance < 1.0:
         raise WorldError(f"got tolerance={tolerance}; expected a total variation between 0 and 1.")
     check_options(futures=futures, coupling=coupling)
+    _refuse_few(draws, chains)
     everyone = gather(disciples)
     for disciple in everyone:
         _check_measured(check_world(world, disciple, seed=seed), utility)
@@ -170,9 +172,17 @@ def audit(
     summary = _summary(result)
     wanted = None if utility is None else _expected(tree, utility)
     drawn = summary[schema.DISCIPLE].unique()
-    sentences = [_sentence(name, summary, tolerance, wanted) for name in drawn]
+    sentences = [_sentence(name, summary, result, wanted) for name in drawn]
     told = tuple(str(w.message) for w in caught if issubclass(w.category, ImpactWarning))
     return Audit(tree, summary, sentences, tolerance, wanted, told)
+
+
+def _refuse_few(draws: int, chains: int) -> None:
+    if draws * chains < FEWEST_DRAWS:
+        raise WorldError(
+            f"got {chains} chains of {draws} draws; expected at least {FEWEST_DRAWS} draws in "
+            "all, and some thousands for a verdict."
+        )
 
 
 def _check_measured(anatomy: Anatomy, utility: Utility | None) -> None:
@@ -181,6 +191,11 @@ def _check_measured(anatomy: Anatomy, utility: Utility | None) -> None:
         raise MeasurementError(
             "the world measures nothing, so no impact could ever be seen: add "
             "measure(name, value) for what ought not to care about the disciple."
+        )
+    if utility is not None and not isinstance(utility, Utility):
+        raise MeasurementError(
+            f"got a utility of type {type(utility).__name__}; expected one made by "
+            "utilities.bounded('measurement', cap=...), or a sum of such."
         )
     known = anatomy.named("measurement", "future")
     for name in utility.measurements if utility else ():
@@ -209,20 +224,24 @@ def _expected(tree: xr.DataTree, utility: Utility) -> xr.Dataset:
         )
     rows = values.mean(schema.FUTURE) if schema.FUTURE in values.dims else values
     rows = rows.transpose(schema.DISCIPLE, schema.CHAIN, schema.DRAW)
-    error = [
-        array_stats.mcse(row, chain_axis=0, draw_axis=1, method="mean") for row in rows.values
-    ]
+    error = np.array(
+        [array_stats.mcse(row, chain_axis=0, draw_axis=1, method="mean") for row in rows.values]
+    )
+    # Chains too short for ArviZ to judge count as independent draws.
+    count = rows.sizes[schema.CHAIN] * rows.sizes[schema.DRAW]
+    naive = rows.std([schema.CHAIN, schema.DRAW]).values / np.sqrt(count)
     return xr.Dataset(
         {
             "utility": rows.mean([schema.CHAIN, schema.DRAW]),
-            "mcse": (schema.DISCIPLE, np.nan_to_num(np.asarray(error, float))),
+            "mcse": (schema.DISCIPLE, np.where(np.isfinite(error), error, naive)),
         }
     )
 
 
 def _sentence(
-    name: str, summary: pd.DataFrame, tolerance: float, utility: xr.Dataset | None
+    name: str, summary: pd.DataFrame, result: xr.Dataset, utility: xr.Dataset | None
 ) -> str:
+    tolerance, draws = result.attrs["tolerance"], result.attrs["draws"]
     own = summary[summary[schema.DISCIPLE] == name].sort_values("tv", ascending=False)
     above, below = own[own.verdict == "above"], own[own.verdict == "below"]
     open_ = own[own.verdict == "undecided"]
@@ -238,10 +257,13 @@ def _sentence(
     if len(below) and (above.size or open_.size):
         parts.append(f"{len(below)} {_are(below)} certified below tv {tolerance:g}")
     if len(open_):
-        parts.append(f"{len(open_)} {_are(open_)} undecided ({_needed(open_)})")
+        parts.append(f"{len(open_)} {_are(open_)} undecided ({_needed(open_, draws)})")
     if utility is not None:
-        found = utility.sel({schema.DISCIPLE: name})
-        parts.append(f"expected utility {float(found.utility):.3g} ± {float(found.mcse):.1g}")
+        own_utility, erased = (utility.sel({schema.DISCIPLE: d}) for d in (name, schema.ERASED))
+        parts.append(
+            f"expected utility {float(own_utility.utility):.3g} ± {float(own_utility.mcse):.1g} "
+            f"(erased: {float(erased.utility):.3g})"
+        )
     return f"{name}: " + "; ".join(parts) + "."
 
 
@@ -249,12 +271,12 @@ def _are(table: pd.DataFrame) -> str:
     return "is" if len(table) == 1 else "are"
 
 
-def _needed(open_: pd.DataFrame) -> str:
+def _needed(open_: pd.DataFrame, draws: int) -> str:
     """Say how many draws would tell, to two digits; past a hundred million none will."""
     most = float(open_.draws_needed.max())
     if most >= _HOPELESS:
         return "too close to the tolerance for any number of draws"
-    return f"about {float(f'{most:.2g}'):,.0f} draws a world would tell"
+    return f"about {float(f'{most:.2g}'):,.0f} draws of each world would tell; these are {draws:,}"
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[str, float, float]]:

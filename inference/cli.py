@@ -30,6 +30,7 @@ __all__ = ["main"]
 _ROWS = 15  # of the table that is printed; the page has them all
 _COLUMNS = ["disciple", "measurement", "tv", "mcse", "lower", "upper", "floor", "p", "verdict"]
 _SETTINGS = ("draws", "chains", "futures", "seed", "tolerance", "method")
+_METHODS = ("auto", "enumerate", "importance", "nuts", "prior")
 _EXPLAINED = """\
 WORLD is a name that `counterfactual worlds` lists, or a function in a file of your own. Beside
 the function, which takes the disciple, that file says who is let in and what was observed:
@@ -38,6 +39,8 @@ the function, which takes the disciple, that file says who is let in and what wa
     disciples = {"modest": modest, "greedy": greedy}
     evidence = {"orders": [19, 24, 22]}         (or --evidence FILE)
     utility, coords, dims                       (where you have them)
+
+A CSV of evidence has a column for each site, named in its first line, and a row for each place.
 """
 
 
@@ -100,9 +103,18 @@ def _audit(options: argparse.Namespace, kept: list[Path]) -> None:
             found = audit(**question, progress=not options.quiet)
         _write(found, out, kept)
         if not options.quiet:
-            print("\n".join(found.sentences), end="\n\n")
+            print("\n".join([*_slow(found.tree.attrs), *found.sentences]), end="\n\n")
             print(_table(found.summary), end="\n\n")
         print("\n".join(map(str, kept)))
+
+
+def _slow(attrs: Mapping[Any, Any]) -> list[str]:
+    """Say why a world was run one draw at a time, if one was."""
+    from inference.schema import decode_attrs
+
+    ways = decode_attrs(attrs).get("vectorised", {})
+    reasons = {how.removeprefix("loop: ") for how in ways.values() if how != "plate"}
+    return [f"One run per draw, which is slow: {'; '.join(sorted(reasons))}."] if reasons else []
 
 
 def _question(options: argparse.Namespace) -> dict[str, Any]:
@@ -353,7 +365,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         add("--futures", metavar="N", type=count, help="futures for each draw of the past"),
         add("--seed", metavar="N", type=partial(_number, kind=int), help="of the random numbers"),
         add("--tolerance", metavar="T", type=share, help="total variation that is small enough"),
-        add("--method", metavar="M", help="how the posterior is drawn"),
+        add("--method", choices=_METHODS, help="how the posterior is drawn; auto by default"),
         add("--quiet", action="store_true", help="print only the paths written"),
     ]
     options, unknown = parser.parse_known_args(arguments)

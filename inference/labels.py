@@ -8,6 +8,7 @@ import xarray as xr
 
 from counterfactual_models.anatomy import Site
 from counterfactual_models.errors import WorldError, nearest
+from inference.schema import RESERVED
 
 __all__ = ["Labels"]
 
@@ -34,13 +35,27 @@ class Labels:
         self.coords = dict(coords or {})
         self.dims = dict(dims or {})
         self.sites = sites
-        for name in self.dims:
+        for name, own in self.dims.items():
             if name not in sites:
                 raise WorldError(f"dims names the site {name!r}. " + nearest(name, sites))
+            for dim in own:
+                if dim in RESERVED or list(own).count(dim) > 1:
+                    raise WorldError(
+                        f"dims of {name!r} are {list(own)}; expected distinct names, none of "
+                        f"{', '.join(RESERVED)}."
+                    )
         sizes = self._sizes()
+        for dim in sizes:
+            if dim in sites:
+                raise WorldError(
+                    f"{dim!r} names both a site and an axis (plate, or dims=); rename one of them."
+                )
         for dim, values in self.coords.items():
             if dim not in sizes:
-                raise WorldError(f"coords names the dim {dim!r}. " + nearest(dim, sorted(sizes)))
+                raise WorldError(
+                    f"coords names the dim {dim!r}, which no plate and no dims= of a measurement "
+                    "names. " + nearest(dim, sorted(sizes))
+                )
             if len(values) != sizes[dim]:
                 raise WorldError(
                     f"coords of {dim!r} has {len(values)} labels; expected {sizes[dim]}, one for "

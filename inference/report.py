@@ -179,23 +179,9 @@ def _answers(result: xr.Dataset, sentences: dict[str, str]) -> str:
             f'<span class="chip">{GLYPHS[verdict]} {verdict}</span></p>\n'
             f"<p>{_text(sentence)}</p>\n"
             f'<div class="shares" aria-hidden="true">{shares}</div>\n'
-            f'<p class="counted">{counted}{_needed(found)}</p>\n</article>\n'
+            f'<p class="counted">{counted}</p>\n</article>\n'
         )
     return _section("The answer", "".join(cards))
-
-
-def _needed(found: xr.Dataset) -> str:
-    """Say how many draws would decide what is undecided."""
-    open_ones = found["draws_needed"].values[found["verdict"].values == "undecided"]
-    within = open_ones[open_ones < 1e9]
-    if not open_ones.size:
-        return ""
-    if not within.size:
-        return ". The undecided lie at the tolerance itself: no number of draws would decide."
-    typical = number(float(np.median(within)), 2)
-    told = f". Half of the undecided need {typical} draws a side for an even chance of a verdict"
-    beyond = open_ones.size - within.size
-    return told + (f"; {beyond} lie at the tolerance itself." if beyond else ".")
 
 
 def _heat(result: xr.Dataset) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "ERASED",
     "FUTURE",
     "MEASUREMENT",
+    "PAST_DRAW",
     "RESERVED",
     "ROLE",
     "SWITCH",
@@ -36,7 +37,19 @@ MEASUREMENT = "measurement"
 SWITCH = "X"
 ERASED = "erased"
 ROLE = "role"
-RESERVED = (DISCIPLE, CHAIN, DRAW, FUTURE, MEASUREMENT, SWITCH, "sample", "model")
+PAST_DRAW = "posterior_draw"
+RESERVED = (
+    DISCIPLE,
+    CHAIN,
+    DRAW,
+    FUTURE,
+    MEASUREMENT,
+    SWITCH,
+    PAST_DRAW,
+    "sample",
+    "model",
+    "statistic",
+)
 """Names that no site, plate or measurement of a world may carry."""
 
 
@@ -171,13 +184,12 @@ def decode_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _encoded(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, str):  # text that would be read as JSON is quoted
         return value if _decoded(value) == value else json.dumps(value)
-    return (
-        value
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else json.dumps(value)
-    )
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return json.dumps(value, default=lambda number: number.item())
 
 
 def _decoded(value: Any) -> Any:

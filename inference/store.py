@@ -4,6 +4,7 @@ netCDF for one file, zarr for a folder; both carry the attributes as text and nu
 reading never runs code.
 """
 
+import json
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from counterfactual_models.errors import WorldError
 __all__ = ["load", "provenance", "save"]
 
 _FORMATS = (".nc", ".zarr")
+_ORDER = "order_of_variables"
 
 
 def provenance() -> dict[str, Any]:
@@ -61,6 +63,8 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         whole = scratch / path.name
+        tree = tree.copy()
+        tree.attrs[_ORDER] = json.dumps({g: list(n.data_vars) for g, n in tree.children.items()})
         if path.suffix == ".nc":
             tree.to_netcdf(whole, engine="netcdf4")
         else:
@@ -91,8 +95,22 @@ def load(path: str | Path) -> xr.DataTree:
             tree = opened.load()
     except (OSError, ValueError, KeyError) as error:
         raise WorldError(f"{path} holds no tree that can be read: {error}") from error
-    tree.name = tree.attrs.get("name")
-    return tree
+    return _in_order(tree)
+
+
+def _in_order(tree: xr.DataTree) -> xr.DataTree:
+    """Put groups and variables back into the order they were written in; zarr sorts by name."""
+    attrs = dict(tree.attrs)
+    order = json.loads(attrs.pop(_ORDER, "{}"))
+    groups = {name: tree[name].to_dataset() for name in order} | {
+        name: node.to_dataset() for name, node in tree.children.items() if name not in order
+    }
+    for name, variables in order.items():
+        group = groups[name]
+        groups[name] = xr.Dataset({v: group[v] for v in variables}, group.coords, group.attrs)
+    found = xr.DataTree.from_dict(groups, name=attrs.get("name"))
+    found.attrs = attrs
+    return found
 
 
 def _checked(path: Path) -> Path:

@@ -7,7 +7,6 @@ K disciples cost K + 1 worlds. Each world is a pass of its own with the switch a
 that no reshape can ever mix two worlds.
 """
 
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,22 +16,24 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from scipy.special import logsumexp
 
 from counterfactual_models.anatomy import Anatomy, dissect
+from counterfactual_models.checks import refuse_leak
 from counterfactual_models.disciples import Disciple, erased, gather
 from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError
 from counterfactual_models.handlers import SetSwitch, derive_seed
 from inference import schema
-from inference.arrays.weights import equal_draws, kish_draws, smoothed
+from inference.arrays.weights import doubtful, equal_draws, kish_draws, smoothed
 from inference.labels import Labels
 from inference.posterior.engine import bar
 from inference.posterior.question import match_evidence, world_hash, world_name
-from inference.simulation import Program, block_size, run, trusted
+from inference.simulation import Program, block_size, simulate
 from inference.store import provenance
 
 __all__ = ["check_options", "sample_worlds"]
 
-logger = logging.getLogger(__name__)
+_OF_POSTERIOR = ("posterior", "sample_stats", "convergence", "log_likelihood", "observed_data")
 
 
 def sample_worlds(
@@ -80,7 +81,9 @@ def sample_worlds(
     xr.DataTree
         The posterior's groups and `predictions` (disciple, chain, draw[, future], ...), with
         ``erased`` first and the coordinate `X` along disciple; each variable says its role,
-        ``measurement`` or ``future``.
+        ``measurement`` or ``future``. With evidence after the switch each world is resampled by
+        it, `posterior_draw` says which draw of the posterior (chain x draws + draw) each row came
+        from, and the group `posterior` itself knows only the evidence about the past.
 
     Raises
     ------
@@ -104,7 +107,23 @@ def sample_worlds(
     job = _Job(world, posterior, futures, seed, coupling)
     labels = Labels(coords, dims, job.whole.sites)
     labels.adopt(posterior)
-    drawn, notes = {}, {}
+    drawn, notes = _all_worlds(job, everyone, progress)
+    return _tree(job, [d for d in everyone if d.name in drawn], drawn, notes, labels)
+
+
+def check_options(*, futures: int, coupling: str) -> None:
+    """Refuse options of :func:`sample_worlds` that do not fit, before anything is run."""
+    if coupling not in ("independent", "shared"):
+        raise WorldError(f"got coupling={coupling!r}; expected 'independent' or 'shared'.")
+    if int(futures) != futures or futures < 1:
+        raise WorldError(f"got futures={futures}; expected a whole number of at least 1.")
+
+
+def _all_worlds(
+    job: "_Job", everyone: list[Disciple], progress: bool
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, "_Notes"]]:
+    drawn: dict[str, dict[str, np.ndarray]] = {}
+    notes: dict[str, _Notes] = {}
     with bar(job.draws * len(everyone), "worlds", progress) as shown:
         try:
             for disciple in everyone:
@@ -115,17 +134,9 @@ def sample_worlds(
             warnings.warn(
                 f"interrupted: the worlds of {list(drawn)} were finished and are kept.",
                 ImpactWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-    return _tree(job, [d for d in everyone if d.name in drawn], drawn, notes, labels)
-
-
-def check_options(*, futures: int, coupling: str) -> None:
-    """Refuse options of :func:`sample_worlds` that do not fit, before anything is run."""
-    if coupling not in ("independent", "shared"):
-        raise WorldError(f"got coupling={coupling!r}; expected 'independent' or 'shared'.")
-    if int(futures) != futures or futures < 1:
-        raise WorldError(f"got futures={futures}; expected a whole number of at least 1.")
+    return drawn, notes
 
 
 @dataclass(frozen=True)
@@ -154,17 +165,18 @@ class _Job:
         self.attrs = schema.decode_attrs(posterior.attrs)
         self._refuse_another_world()
         observed = posterior["observed_data"].to_dataset()
-        given = match_evidence(self.whole, {str(n): v.values for n, v in observed.items()})
-        self.evidence = {**self.whole.data, **given}
-        self.later = [n for n in self.evidence if n in self.whole.future]
+        given = {str(n): v.values for n, v in observed.items() if n not in self.whole.data}
+        self.evidence = match_evidence(self.whole, given)
+        self.known = {*self.evidence, *self.whole.data}
+        self.later = [n for n in self.whole.sites if n in self.known and n in self.whole.future]
         self.pins, self.chains, self.draws = self._pins()
-        hidden = {*self.pins, *self.evidence}
         self.recorded = [
             name
             for name, site in self.whole.sites.items()
-            if site.role in ("measurement", "future") and not site.auxiliary and name not in hidden
+            if site.role in ("measurement", "future")
+            and not site.auxiliary
+            and name not in self.known
         ]
-        self.size = max(1, block_size(self.whole, scored=bool(self.later)) // futures)
 
     def _refuse_another_world(self) -> None:
         for group in ("posterior", "observed_data"):
@@ -175,29 +187,35 @@ class _Job:
                 )
         if self.attrs.get("world_hash") not in (None, world_hash(self.world)):
             warnings.warn(
-                f"the posterior was drawn for another text of world {self.attrs.get('world')!r}; "
-                "draw it again unless the past is unchanged.",
+                f"the posterior was drawn for another text, or other arguments, of world "
+                f"{self.attrs.get('world')!r}; draw it again unless the past is unchanged.",
                 ImpactWarning,
                 stacklevel=4,
             )
 
     def _pins(self) -> tuple[dict[str, torch.Tensor], int, int]:
         found = self.posterior["posterior"].to_dataset()
-        sites = self.whole.named("past")
-        wanted = {name for name in sites if name not in self.evidence}
-        if wanted != set(map(str, found.data_vars)):
+        sites = {n: s for n, s in self.whole.named("past").items() if n not in self.known}
+        if set(sites) != set(map(str, found.data_vars)):
             raise WorldError(
                 f"the posterior holds the latents {sorted(map(str, found.data_vars))}, and the "
-                f"past of world {world_name(self.world)!r} has {sorted(wanted)}: draw the "
+                f"past of world {world_name(self.world)!r} has {sorted(sites)}: draw the "
                 "posterior of this very world."
             )
-        if not wanted:
+        if not sites:
             shape = self.attrs.get("shape", [4, 1000])
             return {}, int(shape[0]), int(shape[0]) * int(shape[1])
         pins = {}
-        for name in wanted:
-            values = torch.from_numpy(np.ascontiguousarray(found[name].values))
-            pins[name] = values.reshape(-1, *values.shape[2:]).to(sites[name].value)
+        for name, site in sites.items():
+            values = found[name].transpose(schema.CHAIN, schema.DRAW, ...).values
+            if values.shape[2:] != tuple(site.value.shape):
+                raise WorldError(
+                    f"the posterior holds {name!r} with shape {values.shape[2:]} a draw, and the "
+                    f"world samples it with shape {tuple(site.value.shape)}: draw the posterior "
+                    "of this very world."
+                )
+            flat = torch.from_numpy(np.array(values)).reshape(-1, *values.shape[2:])
+            pins[name] = flat.to(site.value)
         chains = found.sizes[schema.CHAIN]
         return pins, chains, chains * found.sizes[schema.DRAW]
 
@@ -205,63 +223,50 @@ class _Job:
         """Draw one world: all draws with the disciple let in, or with it erased."""
         program = self._program(disciple)
         tag = disciple.name if self.coupling == "independent" else "shared"
-        key = (self.seed, "worlds", tag)
-        plate, why = trusted(program, self.pins, draws=self.draws, key=key)
-        if not plate:
-            logger.info("%s: one run per draw, because %s", program.what, why)
-        values: dict[str, list[torch.Tensor]] = {name: [] for name in self.recorded}
-        log_weights = []
-        for start in range(0, self.draws, self.size):
-            count = min(self.size, self.draws - start)
-            block = {
-                n: v[start : start + count].repeat_interleave(self.futures, 0)
-                for n, v in self.pins.items()
-            }
-            out = run(
-                program,
-                block,
-                draws=count * self.futures,
-                key=(*key, start // self.size),
-                record=self.recorded,
-                score=self.later,
-                plate=plate,
-                first=start * self.futures,
-            )
-            for name in self.recorded:
-                values[name].append(out.values[name])
-            scores = [s.double().reshape(len(s), -1).sum(1) for s in out.log_prob.values()]
-            log_weights.append(torch.stack(scores).sum(0) if scores else torch.zeros(0))
-            shown.update(count)
-        arrays = {name: torch.cat(parts).cpu().numpy() for name, parts in values.items()}
-        notes = _Notes("plate" if plate else f"loop: {why}")
-        if self.later:
-            return self._weighed(disciple, arrays, torch.cat(log_weights).numpy(), notes)
-        return arrays, notes
+        out = simulate(
+            program,
+            self.pins,
+            draws=self.draws,
+            key=(self.seed, "worlds", tag),
+            record=self.recorded,
+            score=self.later,
+            size=block_size(self.whole, scored=bool(self.later)),
+            copies=self.futures,
+            watch=shown.update,
+        )
+        arrays = {name: values.cpu().numpy() for name, values in out.values.items()}
+        if not self.later:
+            return arrays, _Notes(out.how)
+        scores = [s.double().reshape(len(s), -1).sum(1) for s in out.log_prob.values()]
+        return self._weighed(disciple, arrays, torch.stack(scores).sum(0).numpy(), out.how)
 
     def _program(self, disciple: Disciple) -> Program:
         on = int(disciple is not erased)
         anatomy = dissect(self.world, disciple, on=on) if on else self.whole
-        _compare(self.whole, anatomy, disciple, self.recorded)
+        if on:
+            refuse_leak(self.world, disciple, seed=self.seed)
+            _compare(self.whole, anatomy, disciple, self.recorded)
         call = SetSwitch(on)(partial(self.world, disciple))
         what = f"the world with disciple {disciple.name!r}" if on else "the erased world"
         return Program(call, anatomy, self.evidence, what)
 
     def _weighed(
-        self,
-        disciple: Disciple,
-        arrays: dict[str, np.ndarray],
-        log_weights: np.ndarray,
-        notes: _Notes,
+        self, disciple: Disciple, arrays: dict[str, np.ndarray], log_weights: np.ndarray, how: str
     ) -> tuple[dict[str, np.ndarray], _Notes]:
-        """Weigh a world by evidence about its future, and make its draws equal again."""
+        """Weigh a world by evidence about its future, and make its draws equal again.
+
+        Draws of the past are resampled by the mean weight of their futures, then the futures of
+        each by their own: what stands under one draw goes on sharing its past.
+        """
         if not np.isfinite(log_weights).any():
             raise EvidenceError(
                 f"the evidence on {self.later} cannot happen in any draw of the world with "
                 f"disciple {disciple.name!r}: P(e,S,X) is not defined there."
             )
-        weights, khat = smoothed(log_weights)
+        rows = log_weights.reshape(self.draws, self.futures)
+        weights, khat = smoothed(logsumexp(rows, axis=1))
         effective = kish_draws(weights)
-        if khat > 0.7 or effective < 100:
+        if doubtful(khat, effective):
             warnings.warn(
                 f"evidence after the switch: the draws for disciple {disciple.name!r} are weighed "
                 f"with k-hat {khat:.2f} (wanted below 0.7) and {effective:.0f} effective draws; "
@@ -270,9 +275,14 @@ class _Job:
                 stacklevel=4,
             )
         rng = np.random.default_rng(derive_seed(self.seed, "resample", disciple.name))
-        kept = equal_draws(weights, len(weights), rng)
-        arrays = {name: values[kept] for name, values in arrays.items()}
-        return arrays, _Notes(notes.vectorised, float(khat), effective)
+        kept = equal_draws(weights, self.draws, rng)
+        within = np.exp(rows - logsumexp(rows, axis=1, keepdims=True))[kept]
+        ticks = (np.arange(self.futures) + rng.random((self.draws, 1))) / self.futures
+        below = np.cumsum(within, axis=1)[:, None, :-1] < ticks[:, :, None]
+        place = (kept[:, None] * self.futures + below.sum(-1)).ravel()
+        arrays = {name: values[place] for name, values in arrays.items()}
+        arrays[schema.PAST_DRAW] = np.repeat(kept, self.futures)
+        return arrays, _Notes(how, float(khat), effective)
 
 
 def _compare(whole: Anatomy, anatomy: Anatomy, disciple: Disciple, recorded: list[str]) -> None:
@@ -289,12 +299,19 @@ def _compare(whole: Anatomy, anatomy: Anatomy, disciple: Disciple, recorded: lis
                 f"{name!r} has shape {tuple(on)} with disciple {disciple.name!r} and "
                 f"{tuple(off)} when erased; expected the same shape in both worlds."
             )
-    for name, site in anatomy.sites.items():
-        if site.role == "measurement" and name not in whole.sites:
-            raise WorldError(
-                f"{name!r} is measured only when {disciple.name!r} is let in; measure the same "
-                "things in both worlds."
-            )
+    for name in {**whole.sites, **anatomy.sites}:
+        here, there = whole.sites.get(name), anatomy.sites.get(name)
+        if (here is None) == (there is None):
+            continue
+        site = here or there
+        assert site is not None
+        if site.role == "future" and not site.observed:
+            continue  # what a disciple samples for itself is its own affair
+        kind = "measured" if site.role == "measurement" else "there"
+        raise WorldError(
+            f"{name!r} is {kind} only when {disciple.name if there else 'erased'!r} is let in; "
+            "measure, sample and observe the same things in both worlds."
+        )
 
 
 def _tree(
@@ -312,8 +329,11 @@ def _tree(
     for name in job.recorded:
         rows = np.stack([drawn[disciple].pop(name) for disciple in names])
         arrays[name] = rows.reshape(len(names), *shape, *rows.shape[2:])
-    roles = {name: {schema.ROLE: job.whole.sites[name].role} for name in arrays}
+    roles = {name: {schema.ROLE: job.whole.sites[name].role} for name in job.recorded}
     found = labels.dataset(arrays, lead, roles)
+    if job.later:
+        index = np.stack([drawn[name][schema.PAST_DRAW] for name in names])
+        found[schema.PAST_DRAW] = (lead, index.reshape(len(names), *shape), {schema.ROLE: "index"})
     found = found.assign_coords(
         {
             schema.DISCIPLE: names,
@@ -321,8 +341,8 @@ def _tree(
             **{dim: np.arange(found.sizes[dim]) for dim in lead[1:]},
         }
     )
-    tree = job.posterior.copy()
-    tree["predictions"] = xr.DataTree(found)
+    groups = {g: n.to_dataset() for g, n in job.posterior.children.items() if g in _OF_POSTERIOR}
+    tree = xr.DataTree.from_dict({**groups, "predictions": found}, name=job.posterior.name)
     tree.attrs = schema.encode_attrs({**job.attrs, **_attrs(job, everyone, notes)})
     return tree
 
@@ -331,7 +351,7 @@ def _attrs(job: _Job, everyone: list[Disciple], notes: dict[str, _Notes]) -> dic
     computed = [n for n, s in job.whole.sites.items() if s.computed]
     found = {
         **provenance(),
-        "posterior_seed": job.attrs.get("seed"),
+        "posterior_seed": job.attrs.get("posterior_seed", job.attrs.get("seed")),
         "seed": job.seed,
         "futures": job.futures,
         "coupling": job.coupling,
@@ -340,7 +360,7 @@ def _attrs(job: _Job, everyone: list[Disciple], notes: dict[str, _Notes]) -> dic
         "reused": sorted(job.pins),
         "redrawn": [n for n in job.recorded if n not in computed],
         "recomputed": computed,
-        "forced": [str(job.whole.switch), *job.evidence],
+        "forced": [str(job.whole.switch), *(n for n in job.whole.sites if n in job.known)],
         "disciples": [d.name for d in everyone[1:]],
         "disciple_sources": {d.name: d.source for d in everyone[1:] if d.source},
     }

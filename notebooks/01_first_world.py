@@ -14,7 +14,7 @@
 # If an agent is let into the world, how different will the world be from the one in which a switch
 # had stopped it?
 #
-# Armstrong's *The mathematics of reduced impact* tells the story of a bounded paper-clipper. A
+# Armstrong's *The mathematics of reduced impact* tells of a bounded paper-clipper. A
 # master sends the source code of a disciple S through a wire. A random event X sits in the wire: if
 # X = 1 the code goes through, if X = 0 it is erased. We compare the two worlds, P(e,S,1) and
 # P(e,S,0), on things that ought not to care.
@@ -108,8 +108,7 @@ azs.summary(worlds)
 # Grey is the erased world, blue the world with the disciple let in.
 
 # %%
-inference.plots.plot_worlds(worlds);
-
+inference.plots.plot_worlds(worlds)
 # %% [markdown]
 # ## Are similar worlds similarly likely?
 #
@@ -124,15 +123,14 @@ columns = ["tv", "mcse", "floor", "lower", "upper", "verdict"]
 impact[columns].to_dataframe().round(3)
 
 # %%
-inference.plots.plot_coarse_graining(impact);
-
+inference.plots.plot_coarse_graining(impact)
 # %% [markdown]
 # The ducks never cared. The hoarder is small enough for the flour market to notice only a little,
 # and the zealot is no bakery any more.
 #
 # A warning that belongs to every such picture: low impact on *these* measurements is not low
-# impact. A disciple could hide from all of them. The more measurements, and the more different, the
-# harder that gets.
+# impact. A disciple could hide from all of them. The more measurements, and the more different,
+# the harder that gets.
 
 # %% [markdown]
 # ## The same in one call

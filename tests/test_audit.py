@@ -110,6 +110,8 @@ def test_a_world_that_measures_nothing_is_refused():
         ({"tolerance": 1.5}, "tolerance=1.5"),
         ({"coupling": "both"}, "coupling='both'"),
         ({"futures": 0}, "futures=0"),
+        ({"utility": 3}, "utility of type int"),
+        ({"draws": 9}, "at least 40 draws"),
         ({"coords": {"cty": []}}, "Did you mean 'city'"),
         ({"utility": cm.utilities.bounded("clps", cap=1.0)}, "Did you mean 'clips'"),
     ],
@@ -121,10 +123,7 @@ def test_options_that_do_not_fit_are_refused_before_any_long_run(options, messag
             example.world,
             example.evidence,
             example.disciples,
-            draws=10**9,
-            progress=False,
-            method="importance",
-            **options,
+            **{"draws": 10**9, "progress": False, "method": "importance", **options},
         )
 
 

@@ -30,11 +30,12 @@ def test_a_tree_comes_back_as_it_was(worlds, tmp_path, ending):
     path = inference.save(worlds, tmp_path / f"worlds{ending}")
     again = inference.load(path)
     assert again.name == worlds.name == "factory"
-    assert set(again.children) == set(worlds.children)
+    assert list(again.children) == list(worlds.children)
     assert schema.decode_attrs(again.attrs) == schema.decode_attrs(worlds.attrs)
     for group in worlds.children:
         ours, theirs = worlds[group].to_dataset(), again[group].to_dataset()
         xr.testing.assert_equal(ours, theirs)
+        assert list(ours.data_vars) == list(theirs.data_vars)
         for name in ours.data_vars:
             assert ours[name].dtype == theirs[name].dtype
             assert ours[name].attrs == theirs[name].attrs

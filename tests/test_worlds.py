@@ -218,7 +218,8 @@ def test_evidence_after_the_switch_gives_each_world_its_own_posterior():
         pyro.sample("report", dist.Normal(base + act(base), 1.0))
         cm.measure("base_again", base + 0.0)
 
-    tree = drawn(world, {"one": one}, {"report": 2.0}, draws=10_000)
+    with pytest.warns(cm.ImpactWarning, match="does not know it"):
+        tree = drawn(world, {"one": one}, {"report": 2.0}, draws=10_000)
     base = tree["predictions"]["base_again"]
     # Closed form: base | report = N((report - action) / 2, 1/2). The error doubles by the weights.
     error = 2 * np.sqrt(0.5 / 20_000)
@@ -237,9 +238,10 @@ def test_evidence_after_the_switch_that_cannot_happen_is_refused():
         pyro.sample("report", dist.Uniform(0.0, 1.0 + act(base)))
         cm.measure("base_again", base)
 
-    posterior = inference.sample_posterior(
-        world, {"report": 0.5}, draws=20, chains=1, progress=False
-    )
+    with pytest.warns(cm.ImpactWarning, match="does not know it"):
+        posterior = inference.sample_posterior(
+            world, {"report": 0.5}, draws=20, chains=1, progress=False
+        )
     posterior["observed_data"]["report"] = posterior["observed_data"]["report"] + 1.0
     with pytest.raises(cm.EvidenceError, match=r"outside the support|cannot happen"):
         inference.sample_worlds(world, posterior, {"one": one}, progress=False)

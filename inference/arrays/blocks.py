@@ -2,35 +2,58 @@ r"""Which draws may be treated as independent of which?
 
 Draws of a chain resemble their neighbours, and the futures of a draw share its past. Contiguous
 blocks of J = clip(ESS / 10, 20, 40) keep what belongs together in one piece: each is some ten
-autocorrelation times long, and what spans two of them is negligible.
+effective draws long, and what spans two of them is negligible.
+
+All measurements share their blocks, but not their ESS. One that moves more slowly than the blocks
+allow for has blocks that resemble each other, and errors taken from their spread must be widened
+(:func:`widening`). So every measurement's own ESS is wanted: ArviZ's for the slowest, and for the
+rest that of a screen which costs a few microseconds.
 """
 
 import numpy as np
 from arviz_stats.base import array_stats
 
-__all__ = ["FEWEST_DRAWS", "block_bounds", "effective_draws"]
+__all__ = ["FEWEST_DRAWS", "block_bounds", "effective_draws", "hardly_moves", "widening"]
 
 FEWEST_BLOCKS, MOST_BLOCKS = 20, 40
 FEWEST_DRAWS = 2 * FEWEST_BLOCKS
 """Fewer posterior draws than this make no blocks to speak of."""
+DRAWS_PER_BLOCK = 10
+"""Effective draws in a block that make it independent of the next."""
+FEWEST_MOVES = 10
+"""Fewer draws that differ from the median than this show nothing of how a series mixes."""
+SCREENED_AT_ONCE = 2**19
+QUARTILE_DRAWS = 1000
+EARLY_ROWS = 64
+WORST_RHAT = 1.05
+PIECES = 10
 
 
-def effective_draws(values: np.ndarray, *, most: int = 200) -> np.ndarray:
-    """How many independent draws is each of these series worth?
+def effective_draws(values: np.ndarray, *, most: int = 100) -> np.ndarray:
+    r"""How many independent draws is each of these series worth?
+
+    The smaller one for its level and for its spread (the distance from the median): a series whose
+    level is quick may swell and calm slowly, and so may the share of its outer cells.
+
+    All are screened, squashed to u/(1 + \|u\|) so that no outlier hides the rest, by
+    n(1 - r)/(1 + r), r being the autocorrelation at lag one over all chains, or by n over the
+    excess variance of the means of tenths of chains, or of whole chains, if that is less. The
+    slowest, and all that look too slow for forty blocks, are then judged by their bulk effective
+    sample size. Chains that disagree (R-hat above 1.05) count as one draw each: each may know a
+    part of the posterior that the others do not.
 
     Parameters
     ----------
     values
         Shape (measurement, world, chain, draw[, future]); the futures of a draw are averaged.
     most
-        Number of series looked at: all of them, or this many spread evenly over the measurements
-        and worlds, as each costs about a millisecond.
+        Number of series judged by ArviZ even where all are quick; each costs a millisecond.
 
     Returns
     -------
     np.ndarray
-        Bulk effective sample sizes, shape (series,), each at most the number of draws. Chains too
-        short to judge (under 4 draws) count as one draw each.
+        Between 1 and the number of draws, shape (measurement, world). Chains too short to judge
+        (under 4 draws) count as one draw each; a constant counts every draw.
 
     References
     ----------
@@ -40,20 +63,95 @@ def effective_draws(values: np.ndarray, *, most: int = 200) -> np.ndarray:
     Examples
     --------
     >>> noise = np.random.default_rng(0).normal(size=(3, 2, 4, 250))
-    >>> (effective_draws(noise) > 500).all().item(), effective_draws(noise).shape
-    (True, (6,))
+    >>> noise[2] = noise[2].cumsum(axis=-1)
+    >>> (effective_draws(noise) > 500).all(axis=1).tolist()
+    [True, True, False]
     """
     measurements, worlds, chains, draws = values.shape[:4]
-    count = measurements * worlds
-    picked = np.linspace(0, count - 1, min(most, count)).round().astype(int)
+    futures = values.ndim > 4
     if draws < 4:
-        return np.full(len(picked), float(chains))
-    series = values[picked // worlds, picked % worlds]
-    if series.ndim > 3:
-        series = series.mean(axis=-1)
-    effective = array_stats.ess(series, chain_axis=1, draw_axis=2, method="bulk")
-    known = np.where(np.isfinite(effective), effective, chains)
-    return np.clip(known, 1, chains * draws)
+        return np.full((measurements, worlds), float(chains))
+    step = max(1, SCREENED_AT_ONCE // max(1, values[:1].size))
+    screened, medians = np.empty((2, measurements, worlds)), np.empty((measurements, worlds))
+    for start in range(0, measurements, step):
+        part = slice(start, start + step)
+        screened[:, part], medians[part] = _screened(_past(values[part], futures=futures))
+    rough, slower = screened.min(axis=0), screened.argmin(axis=0)
+    slow = min(DRAWS_PER_BLOCK * MOST_BLOCKS, chains * draws / 4)
+    order = np.argsort(rough, axis=None)[: max(most, np.count_nonzero(rough < slow))]
+    judged = order[rough.ravel()[order] > chains]
+    for start in range(0, len(judged), step):
+        which = np.unravel_index(judged[start : start + step], rough.shape)
+        screened[slower[which], *which] = _judged(
+            _past(values[which], futures=futures), medians[which], spread=slower[which] == 1
+        )
+    return np.clip(screened.min(axis=0), 1, chains * draws)
+
+
+def hardly_moves(values: np.ndarray) -> np.ndarray:
+    """Is this measurement the same in all but a few draws of all worlds?
+
+    Such a one shows nothing of how fast the posterior behind it mixes.
+
+    Parameters
+    ----------
+    values
+        Shape (measurement, world, ...).
+
+    Returns
+    -------
+    np.ndarray
+        Whether under ten of each world's values differ from its median; shape (measurement,).
+
+    Examples
+    --------
+    >>> hardly_moves(np.stack([np.zeros((2, 100)), np.arange(200.0).reshape(2, 100)]))
+    array([ True, False])
+    """
+    flat = values.reshape(*values.shape[:2], -1)
+    # A few rows rule out almost every measurement, before all rows of the rest are looked at.
+    few = flat[..., :EARLY_ROWS]
+    moves = np.count_nonzero(few != np.median(few, axis=-1, keepdims=True), axis=-1)
+    still = moves.max(axis=-1) < FEWEST_MOVES
+    kept = flat[still]
+    moves = np.count_nonzero(kept != np.median(kept, axis=-1, keepdims=True), axis=-1)
+    still[still] = moves.max(axis=-1, initial=0) < FEWEST_MOVES
+    return still
+
+
+def widening(effective: np.ndarray | float, blocks: int) -> np.ndarray:
+    r"""By how much is an error taken from the spread of such blocks too small?
+
+    A series with exponential autocorrelation has block means of variance g(b) = 1 - (1 - exp(-2b))
+    / 2b times what its blocks would have were they independent, with b = ESS/J effective draws in
+    a block, and their centring takes away another 1/J. The factor is
+
+    .. math:: \sqrt{\frac{g(10) - 1/J}{g(b) - 1/J}}
+
+    for b below ten, which is what the blocks aim at, and 1 above.
+
+    Parameters
+    ----------
+    effective
+        Effective number of draws.
+    blocks
+        Number of blocks J.
+
+    Returns
+    -------
+    np.ndarray
+        At least 1, falling with the draws; infinite for two effective draws or fewer.
+
+    Examples
+    --------
+    >>> widening(np.array([4000.0, 400.0, 100.0, 20.0, 2.0]), 40).round(2)
+    array([1.  , 1.  , 1.09, 1.64,  inf])
+    """
+    within = np.minimum(np.asarray(effective, dtype=float) / blocks, DRAWS_PER_BLOCK)
+    aim = _share_within(np.array(float(DRAWS_PER_BLOCK))) - 1 / blocks
+    left = _share_within(within) - 1 / blocks
+    known = (left > 0) & (np.asarray(effective) > 2)
+    return np.where(known, np.sqrt(aim / np.where(known, left, 1.0)), np.inf)
 
 
 def block_bounds(chains: int, draws: int, futures: int = 1, *, effective: float) -> np.ndarray:
@@ -81,7 +179,7 @@ def block_bounds(chains: int, draws: int, futures: int = 1, *, effective: float)
     >>> len(block_bounds(3, 50, 7, effective=60.0)) - 1
     21
     """
-    aim = int(np.clip(effective / 10, FEWEST_BLOCKS, MOST_BLOCKS))
+    aim = int(np.clip(effective / DRAWS_PER_BLOCK, FEWEST_BLOCKS, MOST_BLOCKS))
     if chains > MOST_BLOCKS:
         starts = np.linspace(0, chains, aim + 1).round().astype(int) * draws
     else:
@@ -90,3 +188,71 @@ def block_bounds(chains: int, draws: int, futures: int = 1, *, effective: float)
         starts = (np.arange(chains)[:, None] * draws + within).ravel()
         starts = np.append(starts, chains * draws)
     return starts * futures
+
+
+def _past(values: np.ndarray, *, futures: bool) -> np.ndarray:
+    """Contiguous series (..., chain, draw): the means of the futures where there are several."""
+    return np.ascontiguousarray(values.mean(axis=-1) if futures else values, dtype=float)
+
+
+def _screened(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rough effective draws of level and spread, (2, measurement, world), and the medians."""
+    flat = series.reshape(*series.shape[:2], -1)
+    thinned = flat[..., :: max(1, flat.shape[-1] // QUARTILE_DRAWS)]
+    quarters = [thinned.shape[-1] * quarter // 4 for quarter in (1, 2, 3)]
+    low, median, high = np.moveaxis(np.partition(thinned, quarters, axis=-1)[..., quarters], -1, 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A rare event has no quartiles to speak of.
+        scale = np.where(high > low, high - low, flat.std(axis=-1))
+        squashed = (flat - median[..., None]) / np.where(scale > 0, scale, 1.0)[..., None]
+        distance = np.abs(squashed)
+        squashed /= 1 + distance
+        distance /= 1 + distance
+        looks = [_rough(look.reshape(series.shape)) for look in (squashed, distance)]
+    return np.nan_to_num(np.stack(looks), nan=1.0), median
+
+
+def _judged(series: np.ndarray, medians: np.ndarray, *, spread: np.ndarray) -> np.ndarray:
+    """Bulk effective sample size of the level, or of the spread, of each series."""
+    with np.errstate(over="ignore"):
+        distance = np.abs(series - medians[:, None, None])
+    look = np.where(spread[:, None, None], distance, series)
+    effective = array_stats.ess(look, chain_axis=1, draw_axis=2, method="bulk")
+    return np.where(np.isfinite(effective), effective, series.shape[1])
+
+
+def _rough(series: np.ndarray) -> np.ndarray:
+    """Effective draws by the first autocorrelation and by the means of stretches of chains."""
+    chains, draws = series.shape[-2:]
+    count = chains * draws
+    flat = series.reshape(*series.shape[:-2], count)
+    flat -= flat.mean(axis=-1, keepdims=True)
+    variance = np.einsum("...i,...i->...", flat, flat) / count
+    safe = np.where(variance > 1e-20, variance, 1.0)
+    lagged = np.einsum("...cd,...cd->...", series[..., 1:], series[..., :-1])
+    nearby = np.clip(lagged / (chains * (draws - 1)) / safe, 0.0, 1.0)
+    rough = count * (1 - nearby) / (1 + nearby)
+    pieces = min(PIECES, draws // 2)
+    length = draws // pieces
+    parts = series[..., : pieces * length].reshape(*series.shape[:-1], pieces, length)
+    means = parts.mean(axis=-1)
+    apart = means.mean(axis=-1)
+    for stretch, size in ((means, length), (apart, pieces * length)):
+        number = stretch[0, 0].size
+        if number > 1:
+            excess = size * stretch.reshape(*rough.shape, number).var(axis=-1, ddof=1) / safe
+            # Three standard errors of a variance of so many means are put down to chance.
+            chance = 1 + 3 * np.sqrt(2 / (number - 1))
+            rough = np.minimum(rough, count * chance / excess.clip(1))
+            if stretch is apart:
+                between = excess * safe / size
+                within = np.maximum(variance - between, 1e-20)
+                disagree = (excess > chance) & (between / within > WORST_RHAT**2 - 1)
+                rough = np.where(disagree, np.minimum(rough, chains), rough)
+    return np.where(variance > 1e-20, np.clip(rough, 1.0, count), count)
+
+
+def _share_within(within: np.ndarray) -> np.ndarray:
+    """Variance of the mean of a block of so many effective draws, over that of as many alone."""
+    safe = np.maximum(within, 1e-3)
+    return 1 + np.expm1(-2 * safe) / (2 * safe)

@@ -75,7 +75,13 @@ def noise_floor(difference: np.ndarray, lengths: np.ndarray, signs: np.ndarray) 
     return np.minimum(inflation * total / (len(signs) * rows), 1.0)
 
 
-def tail_probability(difference: np.ndarray, signs: np.ndarray) -> np.ndarray:
+def tail_probability(
+    difference: np.ndarray,
+    signs: np.ndarray,
+    *,
+    wider: np.ndarray | float = 1.0,
+    most: np.ndarray | float = np.inf,
+) -> np.ndarray:
     r"""How often would the same world show a distance as large as this one?
 
     The share of flips that reach it; where fewer than ten do, the tail of the Pearson III law
@@ -89,6 +95,10 @@ def tail_probability(difference: np.ndarray, signs: np.ndarray) -> np.ndarray:
         Counts of one world minus counts of the other, shape (block, cell, measurement).
     signs
         From :func:`random_signs`.
+    wider
+        Flips are wider by this factor, shape (measurement,), where blocks resemble each other.
+    most
+        Number of pieces that can disagree, if fewer than blocks; shape (measurement,).
 
     Returns
     -------
@@ -104,7 +114,7 @@ def tail_probability(difference: np.ndarray, signs: np.ndarray) -> np.ndarray:
     (True, 1.0)
     """
     flips = len(signs)
-    observed = 0.5 * np.abs(difference.sum(axis=0)).sum(axis=0)
+    observed = 0.5 * np.abs(difference.sum(axis=0)).sum(axis=0) / wider
     norms = np.concatenate(list(_flipped_norms(difference, signs)))
     # Single precision in the flips: what ties with the observed distance must count as a tie.
     reached = np.count_nonzero(norms >= observed * (1 - 1e-5), axis=0)
@@ -118,7 +128,7 @@ def tail_probability(difference: np.ndarray, signs: np.ndarray) -> np.ndarray:
     tail = special.gammaincc(shape, np.maximum(shape + np.sqrt(shape) * standard, 0.0))
     counted = (1 + reached) / (1 + flips)
     chance = np.where((reached >= FEWEST_EXCEEDANCES) | ~varies, counted, tail)
-    differing = np.count_nonzero(difference.any(axis=1), axis=0)
+    differing = np.minimum(np.count_nonzero(difference.any(axis=1), axis=0), most)
     return np.clip(chance, 2.0 ** (1 - np.maximum(differing, 1)), 1.0)
 
 

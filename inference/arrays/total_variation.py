@@ -11,16 +11,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from inference.arrays.blocks import widening
 from inference.arrays.cells import block_counts, merge_novel, reference_edges
 from inference.arrays.sign_flips import noise_floor, tail_probability
 
-__all__ = ["ONE_SIDED", "UNSEEN", "total_variation", "variation"]
+__all__ = ["FEWEST_EFFECTIVE", "ONE_SIDED", "UNSEEN", "total_variation", "variation"]
 
 ONE_SIDED = 1.645
 """Standard normal quantile of 95 %."""
 CROSS_FIT_INFLATION = np.sqrt(1 + 2 / np.pi)
 UNSEEN = 3.0
 """Rule of three: what has not happened in n draws may have a probability of 3/n (at 95 %)."""
+FEWEST_EFFECTIVE = 10.0
+"""Chains worth fewer draws than this, stuck ones as a rule, say nothing."""
 CHUNK = 2**20
 WIDTHS = (24, 48)
 
@@ -30,7 +33,7 @@ def total_variation(
     *,
     bounds: np.ndarray,
     signs: np.ndarray,
-    effective: float,
+    effective: np.ndarray | float,
     draws: int | None = None,
     cells: int = 16,
 ) -> dict[str, np.ndarray]:
@@ -48,7 +51,7 @@ def total_variation(
     signs
         From :func:`inference.arrays.sign_flips.random_signs`.
     effective
-        Effective number of draws, for what may not have been seen.
+        Effective number of draws, one for all or of shape (world - 1, measurement).
     draws
         Number of posterior draws behind the rows; all rows by default.
     cells
@@ -73,6 +76,7 @@ def total_variation(
     """
     measurements, worlds, rows = values.shape
     found: dict[str, np.ndarray] = {}
+    sizes = np.broadcast_to(effective, (worlds - 1, measurements))
     widest = 2 * (cells + 1) + 130
     step = max(1, CHUNK // max(rows, widest * (len(bounds) - 1)))
     for start in range(0, measurements, step):
@@ -84,7 +88,8 @@ def total_variation(
             erased = block_counts(chunk[members, 0], own, bounds)
             for world in range(1, worlds):
                 let_in = block_counts(chunk[members, world], own, bounds)
-                estimates = variation(let_in, erased, signs=signs, effective=effective)
+                size = sizes[world - 1, start + members]
+                estimates = variation(let_in, erased, signs=signs, effective=size)
                 for name, estimate in estimates.items():
                     kept = found.setdefault(name, np.empty((worlds - 1, measurements)))
                     kept[world - 1, start + members] = estimate
@@ -92,7 +97,7 @@ def total_variation(
 
 
 def variation(
-    let_in: np.ndarray, erased: np.ndarray, *, signs: np.ndarray, effective: float
+    let_in: np.ndarray, erased: np.ndarray, *, signs: np.ndarray, effective: np.ndarray | float
 ) -> dict[str, np.ndarray]:
     r"""Estimate the total variation of two worlds from their counts, with its errors.
 
@@ -109,6 +114,10 @@ def variation(
     * ``upper`` = plugin + 1.645 · mcse + 3/ESS, as the plug-in's mean is at least the truth;
     * ``p``: chance of such a plug-in were the worlds the same (:func:`tail_probability`).
 
+    Where blocks hold under ten effective draws, floor, mcse and the distances behind p are wider
+    by :func:`~inference.arrays.blocks.widening`; under ten effective draws in all say nothing:
+    mcse and p are 1, lower is 0 and upper 1.
+
     Blocks that all agree have ``mcse`` 0 and yet prove little about what is rare: 3/ESS, the rule
     of three, keeps both bounds from claiming what so few draws could not have seen. Added to the
     rest, it exceeds the exact Poisson bound for an event met any number of times.
@@ -120,7 +129,7 @@ def variation(
     signs
         Shape (flip, block).
     effective
-        Effective number of draws.
+        Effective number of draws, one for all or of shape (measurement,).
 
     Returns
     -------
@@ -144,8 +153,12 @@ def variation(
     plugin = 0.5 * np.abs(total).sum(axis=0) / rows
     witness = 0.5 * np.einsum("bk,jbk->jk", np.sign(total), difference)
     residual = witness - plugin * lengths[:, None]
-    mcse = np.sqrt(blocks / (blocks - 1) * np.square(residual).sum(axis=0)) / rows
-    floor = noise_floor(difference, lengths, signs)
+    size = np.broadcast_to(effective, plugin.shape)
+    told = size >= FEWEST_EFFECTIVE
+    wider = widening(np.where(told, size, FEWEST_EFFECTIVE), blocks)
+    spread = np.sqrt(blocks / (blocks - 1) * np.square(residual).sum(axis=0)) / rows
+    mcse = np.where(told, np.minimum(wider * spread, 1.0), 1.0)
+    floor = np.minimum(wider * noise_floor(difference, lengths, signs), 1.0)
     lower = _cross_fit(difference, lengths) - ONE_SIDED * CROSS_FIT_INFLATION * mcse
     upper = plugin + ONE_SIDED * mcse
     return {
@@ -153,9 +166,9 @@ def variation(
         "floor": floor,
         "tv": np.sqrt(np.maximum(plugin**2 - floor**2, 0.0)),
         "mcse": mcse,
-        "lower": np.clip(lower - UNSEEN / effective, 0.0, 1.0),
-        "upper": np.clip(upper + UNSEEN / effective, 0.0, 1.0),
-        "p": tail_probability(difference, signs),
+        "lower": np.clip(lower - UNSEEN / size, 0.0, 1.0),
+        "upper": np.clip(upper + UNSEEN / size, 0.0, 1.0),
+        "p": np.where(told, tail_probability(difference, signs, wider=wider, most=size), 1.0),
     }
 
 

@@ -39,7 +39,7 @@ def draws_needed(
     mcse: np.ndarray,
     tolerance: float,
     draws: int,
-    effective: float,
+    effective: np.ndarray | float,
 ) -> np.ndarray:
     r"""How many draws a side would tell the impact from the tolerance, were it as estimated?
 
@@ -63,7 +63,7 @@ def draws_needed(
     draws
         Rows a side in this sample.
     effective
-        Their effective number of posterior draws.
+        Their effective number of posterior draws, one for all or shaped as the estimates.
 
     Returns
     -------

@@ -9,9 +9,10 @@ import numpy as np
 from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
-__all__ = ["equal_draws", "kish_draws", "smoothed"]
+__all__ = ["doubtful", "equal_draws", "kish_draws", "smoothed"]
 
 _ENOUGH = 100
+_HEAVIEST = 0.7
 
 
 def smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
@@ -75,6 +76,17 @@ def kish_draws(weights: np.ndarray) -> float:
     50.0
     """
     return float(1.0 / np.sum(np.square(weights)))
+
+
+def doubtful(khat: float, effective: float) -> bool:
+    """Tell whether weights are too uneven for what is weighed with them to be trusted.
+
+    Examples
+    --------
+    >>> doubtful(0.5, 800.0), doubtful(0.9, 800.0), doubtful(0.5, 20.0)
+    (False, True, True)
+    """
+    return not khat <= _HEAVIEST or effective < _ENOUGH
 
 
 def equal_draws(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

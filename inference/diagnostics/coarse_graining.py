@@ -24,8 +24,14 @@ measurement do not bound a joint one.
 * ``draws_needed``: draws a side (chains x draws x futures) at which a verdict is as likely as
   not, were the impact as estimated; 1e9 if none would do, the impact being at the tolerance.
 
-The ESS is that of posterior draws, whatever their futures: the 5 % quantile over at most 200
-series spread over measurements and worlds, as the smallest of 200 estimates is mostly noise.
+* ``ess``: how many independent posterior draws it rests on, whatever their futures: the smaller
+  ESS of its erased and its let-in series. What moves slowly has wider errors, a larger floor and
+  a larger p; where the ESS is under ten, p is 1 and the verdict undecided.
+
+A measurement that (almost) never changes mixes perfectly and yet shows nothing of its posterior:
+an event that hangs on a latent is missed as long as the latent stays away from it. The ESS of such
+a measurement is at most that of the slowest latent, where the tree tells it. The blocks of draws,
+the same for all, follow the 5 % quantile of these ESS.
 """
 
 import warnings
@@ -41,7 +47,7 @@ from counterfactual_models.errors import (
     MeasurementError,
     WorldError,
 )
-from inference.arrays.blocks import FEWEST_DRAWS, block_bounds, effective_draws
+from inference.arrays.blocks import FEWEST_DRAWS, block_bounds, effective_draws, hardly_moves
 from inference.arrays.sign_flips import random_signs
 from inference.arrays.total_variation import total_variation
 from inference.arrays.verdicts import draws_needed, verdicts
@@ -59,14 +65,15 @@ LONG_NAMES = {
     "p": "chance of the plug-in were the worlds the same",
     "verdict": "impact against the tolerance",
     "draws_needed": "draws a side that would tell the impact from the tolerance",
+    "ess": "effective number of posterior draws",
 }
 CHECKED_AT_ONCE = 2**21
 SLOWEST = 0.05
 FEW = 100
+NAMED = 3
 _FEW_DRAWS = (
-    "these posterior draws are worth only {ess:.0f} independent ones (as the slowest measurements "
-    "go): blocks of them are not independent, and errors may be too small. Draw more, or run the "
-    "posterior longer."
+    "the {draws} draws are worth only {worst}: errors of these are widened, and still rough. "
+    "Draw more, or run the posterior longer."
 )
 
 
@@ -90,7 +97,7 @@ def coarse_graining(
         What ``sample_worlds`` returned, or a reloaded one. Futures of a draw are kept together;
         worlds drawn with shared noise keep their pairing.
     tolerance
-        Impact that would be tolerated, a difference of probabilities in (0, 1].
+        Impact that would be tolerated, a difference of probabilities in (0, 1).
     disciples, measurements
         Names to keep; by default all disciples, and all that the world measures.
     cells
@@ -103,8 +110,9 @@ def coarse_graining(
     xr.Dataset
         Dims disciple (without ``erased``) and measurement. ``tv``, ``plugin``, ``floor``,
         ``lower``, ``upper``, ``mcse``, ``p`` in [0, 1]; ``verdict``, text; ``draws_needed``, 40
-        to 1e9: as the head of this file explains. Attributes: tolerance, cells, blocks, flips,
-        seed, draws (a side), ess and ess_min (of posterior draws).
+        to 1e9; ``ess``, 1 to the number of posterior draws: as the head of this file explains.
+        Attributes: tolerance, cells, blocks, flips, seed, draws (a side), and of the ESS their
+        5 % quantile, ess, which sets the blocks, and the smallest, ess_min.
 
     Raises
     ------
@@ -118,7 +126,7 @@ def coarse_graining(
     Warns
     -----
     ImpactWarning
-        If the draws are worth fewer than 100 independent ones: errors are then too small.
+        If a measurement's draws are worth fewer than 100 independent ones; names the worst.
 
     References
     ----------
@@ -137,28 +145,36 @@ def coarse_graining(
     flat = flatten(worlds, disciples=disciples, measurements=measurements)
     _refuse_holes(flat)
     _refuse_few(flat)
-    found, attrs = _estimated(flat, tolerance=tolerance, cells=cells, flips=flips, seed=seed)
+    latents = _slowest_latent(worlds)
+    found, attrs = _estimated(
+        flat, latents, tolerance=tolerance, cells=cells, flips=flips, seed=seed
+    )
     attrs = {"tolerance": float(tolerance), "cells": cells, "flips": flips, "seed": seed, **attrs}
-    if attrs["ess"] < FEW:
-        warnings.warn(_FEW_DRAWS.format(**attrs), ImpactWarning, stacklevel=2)
-    return _labelled(found, flat, attrs)
+    result = _labelled(found, flat, attrs)
+    if attrs["ess_min"] < FEW:
+        posterior_draws = flat.sizes[CHAIN] * flat.sizes[DRAW]
+        said = _FEW_DRAWS.format(draws=posterior_draws, worst=_worst(result["ess"]))
+        warnings.warn(said, ImpactWarning, stacklevel=2)
+    return result
 
 
 def _estimated(
-    flat: xr.DataArray, *, tolerance: float, cells: int, flips: int, seed: int
+    flat: xr.DataArray, latents: float, *, tolerance: float, cells: int, flips: int, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     chains, draws, futures = flat.sizes[CHAIN], flat.sizes[DRAW], flat.sizes.get(FUTURE, 1)
-    sizes = effective_draws(flat.values)
-    effective = float(np.quantile(sizes, SLOWEST))
-    bounds = block_bounds(chains, draws, futures, effective=effective)
+    values = np.ascontiguousarray(flat.values)
+    effective = _effective(values, latents)
+    typical = float(np.quantile(effective, SLOWEST))
+    bounds = block_bounds(chains, draws, futures, effective=typical)
     found = total_variation(
-        flat.values.reshape(*flat.shape[:2], -1),
+        values.reshape(*flat.shape[:2], -1),
         bounds=bounds,
         signs=random_signs(flips, len(bounds) - 1, seed=seed),
         effective=effective,
         draws=chains * draws,
         cells=cells,
     )
+    found["ess"] = effective
     found["verdict"] = verdicts(found["lower"], found["upper"], tolerance=tolerance)
     found["draws_needed"] = draws_needed(
         found["tv"],
@@ -171,9 +187,39 @@ def _estimated(
     return found, {
         "blocks": len(bounds) - 1,
         "draws": chains * draws * futures,
-        "ess": effective,
-        "ess_min": float(sizes.min()),
+        "ess": typical,
+        "ess_min": float(effective.min()),
     }
+
+
+def _effective(values: np.ndarray, latents: float) -> np.ndarray:
+    """Effective draws of every comparison, (world - 1, measurement)."""
+    series = effective_draws(values).T
+    pairs = np.minimum(series[1:], series[:1])
+    if np.isfinite(latents):
+        still = hardly_moves(values)
+        pairs[:, still] = np.minimum(pairs[:, still], latents)
+    return pairs
+
+
+def _slowest_latent(worlds: xr.DataTree | xr.Dataset) -> float:
+    """Smallest bulk ESS of a latent that moves; infinite where the tree does not tell."""
+    if not isinstance(worlds, xr.DataTree) or "convergence" not in worlds.children:
+        return np.inf
+    judged = worlds["convergence"].to_dataset()
+    if "ess_bulk" not in judged.get("statistic", ()):
+        return np.inf
+    sizes = judged.sel(statistic="ess_bulk").to_dataarray().values
+    return max(1.0, float(np.min(sizes, where=np.isfinite(sizes), initial=np.inf)))
+
+
+def _worst(sizes: xr.DataArray) -> str:
+    """Name the measurements with the fewest effective draws, and how many more there are."""
+    fewest = sizes.min(DISCIPLE).to_series().sort_values(kind="stable")
+    fewest = fewest[fewest < FEW]
+    named = ", ".join(f"{size:.0f} for {name!r}" for name, size in fewest[:NAMED].items())
+    more = f" and under {FEW} for {len(fewest) - NAMED} more" if len(fewest) > NAMED else ""
+    return f"{named}{more}"
 
 
 def _labelled(
@@ -191,10 +237,10 @@ def _labelled(
 
 
 def _refuse_options(tolerance: float, cells: int, flips: int) -> None:
-    if not 0 < tolerance <= 1:
+    if not 0 < tolerance < 1:
         raise CounterfactualError(
             f"tolerance={tolerance}: an impact is a difference of probabilities; "
-            "give a number above 0 and at most 1, such as 0.05."
+            "give a number between 0 and 1, such as 0.05."
         )
     if cells < 2 or flips < 100:
         raise CounterfactualError(

@@ -9,7 +9,7 @@ import torch
 from tqdm.auto import tqdm
 
 from inference.posterior.question import Question
-from inference.simulation import Draws, block_size, run, trusted
+from inference.simulation import Draws, block_size, simulate
 
 __all__ = ["Drawn", "bar", "simulate_past"]
 
@@ -42,36 +42,16 @@ def bar(total: int, what: str, progress: bool) -> tqdm:
 
 def simulate_past(
     question: Question, *, draws: int, seed: int, progress: bool, what: str
-) -> tuple[Draws, str]:
-    """Draw the past from its prior, in blocks; score its evidence.
-
-    Returns
-    -------
-    tuple of Draws and str
-        The latents and the log-probability of each piece of evidence, first axis = draws; and how
-        it was vectorised.
-    """
-    program = question.program
-    size = block_size(program.anatomy, scored=True)
-    plate, why = trusted(program, {}, draws=draws, key=(seed, "past"))
-    blocks = []
+) -> Draws:
+    """Draw the past from its prior, and score its evidence; first axis = draws."""
     with bar(draws, what, progress) as shown:
-        for start in range(0, draws, size):
-            count = min(size, draws - start)
-            key = (seed, "past", start // size)
-            names = list(question.latents)
-            blocks.append(
-                run(
-                    program,
-                    {},
-                    draws=count,
-                    key=key,
-                    record=names,
-                    score=list(program.evidence),
-                    plate=plate,
-                )
-            )
-            shown.update(count)
-    values = {n: torch.cat([b.values[n] for b in blocks]) for n in question.latents}
-    scores = {n: torch.cat([b.log_prob[n] for b in blocks]) for n in program.evidence}
-    return Draws(values, scores), "plate" if plate else f"loop: {why}"
+        return simulate(
+            question.program,
+            {},
+            draws=draws,
+            key=(seed, "past"),
+            record=list(question.latents),
+            score=question.data,
+            size=block_size(question.program.anatomy, scored=True),
+            watch=shown.update,
+        )

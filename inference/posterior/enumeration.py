@@ -29,14 +29,14 @@ LIMIT = 20_000
 
 def count_states(question: Question) -> float:
     """Count the states of the past as one run shows them; inf when a latent is not enumerable."""
-    states = 1.0
+    states = 0.0
     for site in question.latents.values():
         if not getattr(site.fn, "has_enumerate_support", False):
             return math.inf
         kinds = site.fn.enumerate_support(expand=False).shape[0]
         elements = math.prod(site.value.shape[: site.batch_ndim])
-        states *= float(kinds) ** elements
-    return states
+        states += elements * math.log(kinds)
+    return math.exp(min(states, 700.0))
 
 
 def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bool) -> Drawn:
@@ -53,7 +53,7 @@ def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bo
     if not total.isfinite():
         raise EvidenceError(
             f"none of the {len(states)} states of the past can have produced the evidence on "
-            f"{list(question.program.evidence)}."
+            f"{question.data}."
         )
     rng = np.random.default_rng(derive_seed(seed, "enumerate"))
     weights = (log_joint - total).exp().numpy()
@@ -84,7 +84,7 @@ def _table(
             name = next((n for n in open_ if is_site(trace.nodes[n])), None)
             if name is None:
                 states.append(pinned)
-                log_joint.append(trace.log_prob_sum().double())
+                log_joint.append(torch.as_tensor(trace.log_prob_sum(), dtype=torch.float64))
                 shown.update()
                 continue
             todo += [{**pinned, name: value} for value in _all_values(trace.nodes[name])]
@@ -99,7 +99,7 @@ def _table(
             f"site {sorted(missing)[0]!r} is there in one branch of the past and not in another; "
             "expected the same sites in every branch (use torch.where)."
         )
-    return states, torch.stack([torch.as_tensor(x) for x in log_joint])
+    return states, torch.stack(log_joint)
 
 
 def _all_values(node: Mapping[str, Any]) -> list[torch.Tensor]:
@@ -108,7 +108,7 @@ def _all_values(node: Mapping[str, Any]) -> list[torch.Tensor]:
     kinds = fn.enumerate_support(expand=False)
     kinds = kinds.reshape((kinds.shape[0], *fn.event_shape))
     elements = math.prod(fn.batch_shape)
-    if float(len(kinds)) ** elements > LIMIT:
+    if elements * math.log(len(kinds)) > math.log(LIMIT):
         raise WorldError(
             f"site {node['name']!r} has {len(kinds)} values for each of {elements} elements, too "
             "many to enumerate; use method='importance'."

@@ -14,7 +14,7 @@ import torch
 
 from counterfactual_models.errors import EvidenceError, ImpactWarning
 from counterfactual_models.handlers import derive_seed
-from inference.arrays.weights import equal_draws, kish_draws, smoothed
+from inference.arrays.weights import doubtful, equal_draws, kish_draws, smoothed
 from inference.posterior.engine import Drawn, simulate_past
 from inference.posterior.question import Question
 
@@ -26,21 +26,19 @@ _PROPOSALS_PER_DRAW = 10
 def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bool) -> Drawn:
     """Draw ten times as many from the prior, weigh, smooth, resample; warn by k-hat."""
     total = draws * chains * _PROPOSALS_PER_DRAW
-    past, how = simulate_past(
-        question, draws=total, seed=seed, progress=progress, what="importance"
-    )
+    past = simulate_past(question, draws=total, seed=seed, progress=progress, what="importance")
     log_weights = torch.zeros(total, dtype=torch.float64)
     for log_prob in past.log_prob.values():
         log_weights += log_prob.double().reshape(total, -1).sum(1)
     if not log_weights.isfinite().any():
         raise EvidenceError(
             f"none of {total} draws from the prior can have produced the evidence on "
-            f"{list(question.program.evidence)}; method='nuts' (continuous) or 'enumerate' "
-            "(discrete) looks where the evidence points."
+            f"{question.data}; method='nuts' (continuous) or 'enumerate' (discrete) looks where "
+            "the evidence points."
         )
     weights, khat = smoothed(log_weights.numpy())
     effective = kish_draws(weights)
-    if khat > 0.7 or effective < 100:
+    if doubtful(khat, effective):
         warnings.warn(
             f"importance sampling is not to be trusted here: k-hat {khat:.2f} (wanted below 0.7), "
             f"{effective:.0f} effective of {total} draws. The evidence points where the prior "
@@ -51,11 +49,10 @@ def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bo
     rng = np.random.default_rng(derive_seed(seed, "resample"))
     kept = torch.from_numpy(equal_draws(weights, draws * chains, rng))
     values = {n: v[kept].reshape(chains, draws, *v.shape[1:]) for n, v in past.values.items()}
-    log_evidence = float(torch.logsumexp(log_weights, 0) - np.log(total))
     attrs = {
         "khat": khat,
         "effective_draws": effective,
-        "log_evidence": log_evidence,
-        "vectorised_past": how,
+        "log_evidence": float(torch.logsumexp(log_weights, 0) - np.log(total)),
+        "vectorised_past": past.how,
     }
     return Drawn(values, attrs=attrs)

@@ -66,6 +66,13 @@ def draw(
 def _chain(
     question: Question, draws: int, warmup: int, key: tuple[Any, ...], shown: Any
 ) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def watch(kernel: NUTS, samples: Any, stage: str, done: int) -> None:
+        shown.update()
+        if done == draws - 1 and "Warmup" not in stage:  # gone once the run is over
+            found.update(kernel.diagnostics())
+
     # Validation would cost a third of the time and end the run where a divergence is meant.
     with (
         isolated(derive_seed(*key)),
@@ -79,15 +86,14 @@ def _chain(
             warmup_steps=warmup,
             num_chains=1,
             disable_progbar=True,
-            hook_fn=lambda *_: shown.update(),
+            hook_fn=watch,
         )
         mcmc.run()
-    found = mcmc.diagnostics()
     diverging = np.zeros(draws, bool)
-    diverging[found["divergences"]["chain 0"]] = True
+    diverging[found["divergences"]] = True
     return {
         "values": mcmc.get_samples(),
         "diverging": diverging,
         "step_size": np.full(draws, float(kernel.step_size)),
-        "acceptance_rate": float(found["acceptance rate"]["chain 0"]),
+        "acceptance_rate": float(found["acceptance rate"]),
     }

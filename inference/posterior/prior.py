@@ -8,8 +8,8 @@ __all__ = ["draw"]
 
 def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bool) -> Drawn:
     """Draw the past from its prior; every draw is independent."""
-    past, how = simulate_past(
+    past = simulate_past(
         question, draws=draws * chains, seed=seed, progress=progress, what="prior"
     )
     values = {n: v.reshape(chains, draws, *v.shape[1:]) for n, v in past.values.items()}
-    return Drawn(values, attrs={"vectorised_past": how})
+    return Drawn(values, attrs={"vectorised_past": past.how})

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -28,25 +28,35 @@ class Question:
     Parameters
     ----------
     program
-        The past as a closed program, with its evidence.
+        The past as a closed program, with the evidence given about it.
     whole
         Anatomy of the erased world, past and future.
+    observed
+        All that is known, by the evidence given or by the world itself: site name -> values.
     later
-        Evidence about sites after the switch: it gives each (S, X) a posterior of its own.
+        Names of evidence about sites after the switch: it gives each (S, X) a posterior of its
+        own.
     name, hash
         Of the world.
     """
 
     program: Program
     whole: Anatomy
-    later: Mapping[str, torch.Tensor]
+    observed: Mapping[str, torch.Tensor]
+    later: list[str]
     name: str
     hash: str
 
     @property
+    def data(self) -> list[str]:
+        """Names of the evidence about the past, given or observed by the world itself."""
+        anatomy = self.program.anatomy
+        return [n for n in anatomy.sites if n in self.program.evidence or n in anatomy.data]
+
+    @property
     def latents(self) -> dict[str, Site]:
         """Sites of the past that the evidence leaves open."""
-        known = self.program.evidence
+        known = {*self.data}
         return {n: s for n, s in self.program.anatomy.named("past").items() if n not in known}
 
     @property
@@ -66,6 +76,26 @@ def ask(world: Callable[..., Any], evidence: Mapping[str, Any] | None) -> Questi
         If the evidence names no site, is of another shape, not finite, or outside the support.
     """
     whole = dissect(world, erased)
+    _refuse_names(whole)
+    given = match_evidence(whole, {} if evidence is None else evidence)
+    again = dissect(world, erased, seed=1).data
+    # What the world observes may depend on the draw (obs=f(latent)): then it is no fixed datum.
+    fixed = {n: v for n, v in whole.data.items() if n in again and torch.equal(v, again[n])}
+    before = {name: site for name, site in whole.sites.items() if name not in whole.future}
+    early = {name: value for name, value in given.items() if name in before}
+    program = Program(
+        past(world, erased),
+        Anatomy(before, None, whole.nesting),
+        early,
+        "the past of the world",
+    )
+    later = [name for name in (*given, *whole.data) if name in whole.future]
+    return Question(
+        program, whole, {**fixed, **given}, later, world_name(world), world_hash(world)
+    )
+
+
+def _refuse_names(whole: Anatomy) -> None:
     for name, site in whole.sites.items():
         taken = {name, *site.dims} & set(schema.RESERVED)
         if taken:
@@ -73,14 +103,11 @@ def ask(world: Callable[..., Any], evidence: Mapping[str, Any] | None) -> Questi
                 f"the world calls a site or plate {sorted(map(str, taken))[0]!r}, a name that the "
                 "result needs for itself: rename it."
             )
-    given = match_evidence(whole, evidence or {})
-    known = {**whole.data, **given}
-    early = {name: value for name, value in known.items() if name not in whole.future}
-    later = {name: value for name, value in known.items() if name in whole.future}
-    before = {name: site for name, site in whole.sites.items() if name not in whole.future}
-    anatomy = Anatomy(before, None, whole.nesting)
-    program = Program(past(world, erased), anatomy, early, "the past of the world")
-    return Question(program, whole, later, world_name(world), world_hash(world))
+        if set("[]/") & set(name):
+            raise WorldError(
+                f"the world calls a site {name!r}; expected a name without '[', ']' and '/', "
+                "which labels and files use. A vector gets its labels by dims=."
+            )
 
 
 def match_evidence(whole: Anatomy, evidence: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -99,6 +126,11 @@ def match_evidence(whole: Anatomy, evidence: Mapping[str, Any]) -> dict[str, tor
     sampled = {n: s for n, s in whole.sites.items() if not s.computed}
     found = {}
     for name, value in evidence.items():
+        if name in whole.data:
+            raise EvidenceError(
+                f"the evidence names {name!r}, which the world itself observes (obs=, or "
+                "poutine.condition); give it in one place."
+            )
         if name == whole.switch:
             raise EvidenceError(
                 f"the evidence names the switch {name!r}; inference sets it itself, to 1 for each "
@@ -119,6 +151,11 @@ def match_evidence(whole: Anatomy, evidence: Mapping[str, Any]) -> dict[str, tor
 
 
 def _matched(name: str, value: Any, site: Site) -> torch.Tensor:
+    if np.ma.is_masked(value):
+        raise EvidenceError(
+            f"evidence {name!r} is masked in {np.ma.count_masked(value)} places; fill or model "
+            "what is missing (poutine.mask, a latent site)."
+        )
     try:
         tensor = value if isinstance(value, torch.Tensor) else torch.as_tensor(np.array(value))
     except (TypeError, ValueError) as error:
@@ -141,7 +178,13 @@ def _matched(name: str, value: Any, site: Site) -> torch.Tensor:
             f"{_first(~tensor.isfinite())}; fill or model what is missing (poutine.mask, a latent "
             "site)."
         )
-    tensor = tensor.detach().to(site.value.dtype).to(site.value.device)
+    own = tensor.detach().to(site.value)
+    if not torch.allclose(own.double(), tensor.detach().double().to(own.device), rtol=1e-5):
+        raise EvidenceError(
+            f"evidence {name!r} holds numbers that its site, of {site.value.dtype}, cannot: "
+            f"{tensor.flatten()[:3].tolist()} would become {own.flatten()[:3].tolist()}."
+        )
+    tensor = own
     support = getattr(site.fn, "support", None)
     fits = torch.as_tensor(True) if support is None else support.check(tensor)
     if not fits.all():
@@ -168,10 +211,30 @@ def world_name(world: Callable[..., Any]) -> str:
 
 
 def world_hash(world: Callable[..., Any]) -> str:
-    """Sixteen hexadecimal digits of the world's source, to tell a changed world by."""
-    inner = _innermost(world)
+    """Sixteen hexadecimal digits of a world's source and bound arguments, to tell it by."""
+    digest = hashlib.sha256()
+    while isinstance(world, partial):
+        digest.update(_fingerprint([list(world.args), sorted(world.keywords.items())]))
+        world = world.func
+    inner = inspect.unwrap(world)
     try:
         text = inspect.getsource(inner)
     except (OSError, TypeError):
-        text = repr(getattr(getattr(inner, "__code__", None), "co_code", inner))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        text = repr(getattr(getattr(inner, "__code__", None), "co_code", type(inner)))
+    digest.update(text.encode())
+    return digest.hexdigest()[:16]
+
+
+def _fingerprint(value: Any) -> bytes:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        return str((value.shape, value.dtype)).encode() + value.tobytes()
+    if is_dataclass(value) and not isinstance(value, type):
+        value = [(f.name, getattr(value, f.name)) for f in fields(value)]
+    if isinstance(value, list | tuple):
+        return b"(" + b",".join(map(_fingerprint, value)) + b")"
+    if isinstance(value, Mapping):
+        return _fingerprint(list(value.items()))
+    plain = isinstance(value, str | int | float | bool | None)
+    return repr(value if plain else type(value).__qualname__).encode()

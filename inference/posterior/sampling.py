@@ -7,21 +7,21 @@ values of X.
 """
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 
-from counterfactual_models.errors import EvidenceError, WorldError, nearest
+from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError, nearest
 from inference import schema
 from inference.labels import Labels
 from inference.posterior import enumeration, importance, nuts, prior
 from inference.posterior.convergence import judge
 from inference.posterior.engine import Drawn
 from inference.posterior.question import Question, ask
-from inference.simulation import block_size, run, trusted
+from inference.simulation import block_size, simulate
 from inference.store import provenance
 
 __all__ = ["sample_posterior"]
@@ -62,9 +62,9 @@ def sample_posterior(
         site after the switch is set aside for ``sample_worlds``: each (S, X) then has a posterior
         of its own, and ``shared_posterior`` is False in the attributes.
     method
-        ``nuts`` (continuous past), ``enumerate`` (discrete, exact), ``importance`` (anything the
-        prior reaches), ``prior`` (no evidence about the past), or ``auto``, which takes the first
-        that applies of prior, enumerate, nuts, importance.
+        ``prior`` (no evidence about the past), ``enumerate`` (discrete, exact), ``nuts``
+        (continuous), ``importance`` (anything the prior reaches), or ``auto``: the first of these
+        that applies.
     draws, chains
         Draws per chain, and chains.
     seed
@@ -92,7 +92,8 @@ def sample_posterior(
     Warns
     -----
     ImpactWarning
-        When chains disagree, mix badly or diverge: the site is named.
+        When chains disagree, mix badly or diverge: the site is named. When there is evidence about
+        sites after the switch.
 
     Examples
     --------
@@ -105,15 +106,27 @@ def sample_posterior(
     ['convergence', 'log_likelihood', 'observed_data', 'posterior', 'sample_stats']
     """
     _check_counts(draws, chains)
+    draws, chains, seed = int(draws), int(chains), int(seed)
     question = ask(world, evidence)
     labels = Labels(coords, dims, question.whole.sites)
     method = _choose(question, method)
     logger.info("posterior of %s by %s", question.name, method)
+    _warn_of_later(question)
     drawn = _ENGINES[method](question, draws=draws, chains=chains, seed=seed, progress=progress)
     tree = _tree(question, drawn, labels, _attrs(question, drawn, method, seed, [chains, draws]))
     _add_log_likelihood(tree, question, drawn, labels, seed, log_likelihood)
     judge(tree, independent=method in _INDEPENDENT)
     return tree
+
+
+def _warn_of_later(question: Question) -> None:
+    if question.later:
+        warnings.warn(
+            f"evidence on {question.later} speaks about what comes after the switch: the "
+            "posterior drawn here does not know it. sample_worlds weighs each world by it.",
+            ImpactWarning,
+            stacklevel=3,
+        )
 
 
 def _check_counts(draws: int, chains: int) -> None:
@@ -125,7 +138,7 @@ def _check_counts(draws: int, chains: int) -> None:
 def _choose(question: Question, method: str) -> str:
     if method not in (*_ENGINES, "auto"):
         raise WorldError(f"there is no method {method!r}. " + nearest(method, [*_ENGINES, "auto"]))
-    known = list(question.program.evidence)
+    known = question.data
     if method == "prior" and known:
         raise EvidenceError(
             f"method='prior' would ignore the evidence on {known}; leave the evidence out, or use "
@@ -153,8 +166,8 @@ def _attrs(
         "seed": seed,
         "shape": shape,
         "shared_posterior": not question.later,
-        "evidence": list(question.program.evidence),
-        "evidence_after_switch": list(question.later),
+        "evidence": question.data,
+        "evidence_after_switch": question.later,
         **drawn.attrs,
     }
 
@@ -166,8 +179,7 @@ def _tree(question: Question, drawn: Drawn, labels: Labels, attrs: dict[str, Any
     if drawn.values:
         index = {dim: np.arange(posterior.sizes[dim]) for dim in lead}
         posterior, stats = posterior.assign_coords(index), stats.assign_coords(index)
-    known = {**question.program.evidence, **question.later}
-    observed = {name: value.cpu().numpy() for name, value in known.items() if value.numel()}
+    observed = {n: v.cpu().numpy() for n, v in question.observed.items() if v.numel()}
     made_by = {"inference_library": "pyro-ppl", "sample_dims": list(lead)}
     groups = {
         "posterior": posterior.assign_attrs(made_by),
@@ -188,28 +200,27 @@ def _add_log_likelihood(
     wanted: bool | None,
 ) -> None:
     """Add ArviZ's pointwise log-likelihood, in blocks of draws."""
-    program = question.program
-    scored = [name for name, value in program.evidence.items() if value.numel()]
+    program, sites = question.program, question.whole.sites
+    scored = [name for name in question.data if sites[name].value.numel()]
     if not scored or not drawn.values or wanted is False:
         return
     chains, draws = next(iter(drawn.values.values())).shape[:2]
     total = chains * draws
-    numbers = total * sum(program.evidence[name].numel() for name in scored)
+    numbers = total * sum(sites[name].value.numel() for name in scored)
     if wanted is None and numbers > _MOST_LOG_LIKELIHOODS:
         logger.info("log_likelihood left out: %d numbers; ask with log_likelihood=True", numbers)
         return
-    pins = {n: v.reshape(total, *v.shape[2:]) for n, v in drawn.values.items()}
-    key, size = (seed, "log_likelihood"), block_size(program.anatomy, scored=True)
-    plate, _ = trusted(program, pins, draws=total, key=key)
-    blocks = []
-    for start in range(0, total, size):
-        block = {name: value[start : start + size] for name, value in pins.items()}
-        count = min(size, total - start)
-        blocks.append(
-            run(program, block, draws=count, key=key, record=(), score=scored, plate=plate)
-        )
-    arrays = {}
-    for name in scored:
-        rows = torch.cat([block.log_prob[name] for block in blocks])
-        arrays[name] = rows.reshape(chains, draws, *rows.shape[1:]).cpu().numpy()
+    scores = simulate(
+        program,
+        {n: v.reshape(total, *v.shape[2:]) for n, v in drawn.values.items()},
+        draws=total,
+        key=(seed, "log_likelihood"),
+        record=(),
+        score=scored,
+        size=block_size(program.anatomy, scored=True),
+    ).log_prob
+    arrays = {
+        name: rows.reshape(chains, draws, *rows.shape[1:]).cpu().numpy()
+        for name, rows in scores.items()
+    }
     tree["log_likelihood"] = xr.DataTree(labels.dataset(arrays, (schema.CHAIN, schema.DRAW)))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
-from inference.arrays.blocks import block_bounds, effective_draws
+from inference.arrays.blocks import block_bounds, effective_draws, hardly_moves, widening
 
 
 @given(
@@ -60,6 +60,77 @@ def test_futures_of_a_draw_are_not_counted_as_draws():
 
 def test_effective_draws_of_odd_shapes_are_finite():
     rng = np.random.default_rng(0)
-    assert effective_draws(np.ones((2, 2, 4, 100))).tolist() == [400.0] * 4
-    assert effective_draws(rng.normal(size=(1, 2, 50, 2))).tolist() == [50.0] * 2
-    assert len(effective_draws(rng.normal(size=(300, 2, 2, 20)), most=30)) == 30
+    assert effective_draws(np.ones((2, 2, 4, 100))).tolist() == [[400.0] * 2] * 2
+    assert effective_draws(rng.normal(size=(1, 2, 50, 2))).tolist() == [[50.0] * 2]
+    many = effective_draws(rng.normal(size=(300, 2, 2, 20)), most=30)
+    assert many.shape == (300, 2)
+    assert ((many >= 1) & (many <= 40)).all()
+    huge = effective_draws(np.array([-1e308, 1e308])[rng.integers(0, 2, size=(1, 2, 4, 100))])
+    assert np.isfinite(huge).all()
+
+
+def autoregressions(rho, shape, seed=0):
+    noise = np.random.default_rng(seed).normal(size=(*shape[:-1], shape[-1] + 1500))
+    return signal.lfilter([np.sqrt(1 - rho**2)], [1, -rho], noise, axis=-1)[..., 1500:]
+
+
+@pytest.mark.parametrize("odd", [np.asarray, lambda z: np.exp(3 * z), lambda z: z > 1.0])
+def test_one_slow_series_among_thousands_of_quick_ones_is_found(odd):
+    values = np.random.default_rng(0).normal(size=(1000, 2, 4, 250))
+    values[617, 1] = odd(autoregressions(0.97, (4, 250)))
+    found = effective_draws(values, most=20)
+    assert np.unravel_index(found.argmin(), found.shape) == (617, 1)
+    assert found.min() < 100
+    assert np.delete(found, 617, axis=0).min() > 500
+
+
+def test_a_level_that_is_quick_does_not_hide_a_spread_that_is_slow():
+    calm = np.exp(autoregressions(0.99, (20, 2, 4, 1000)))
+    swelling = calm * np.random.default_rng(1).normal(size=calm.shape)
+    assert np.median(effective_draws(swelling)) < 100
+
+
+def test_chains_that_disagree_count_as_one_draw_each():
+    values = np.random.default_rng(0).normal(size=(1, 2, 4, 1000))
+    values[0, 1] += np.arange(4)[:, None]
+    quick, apart = effective_draws(values)[0]
+    assert quick > 3000
+    assert apart == 4
+
+
+def test_the_screen_agrees_with_the_judge_on_autoregressions():
+    values = autoregressions(0.8, (50, 2, 4, 1000))
+    expected = 4000 * 0.2 / 1.8
+    for most in (0, 100):
+        assert np.median(effective_draws(values, most=most)) == pytest.approx(expected, rel=0.15)
+
+
+def test_widening_restores_the_variance_of_slow_chains():
+    # The variance of the mean of an autoregression, and of its blocks' means, in closed form.
+    def variance_of_mean(rho, length):
+        lags = np.arange(1, length)
+        return (1 + 2 * np.sum((1 - lags / length) * rho**lags)) / length
+
+    blocks, length, chains = 40, 2500, 4
+    for rho in (0.99, 0.995, 0.999):
+        whole = variance_of_mean(rho, blocks // chains * length) / chains
+        spread = (variance_of_mean(rho, length) - whole) / (blocks - 1)
+        wider = widening(1 / whole, blocks).item()
+        assert wider == pytest.approx(max(1.0, np.sqrt(whole / spread)), rel=0.04)
+
+
+@given(effective=st.floats(1, 1e5), blocks=st.integers(20, 40))
+def test_widening_falls_with_the_draws_and_ends_at_one(effective, blocks):
+    wider = widening(np.array([effective, 1.1 * effective]), blocks)
+    assert wider[0] >= wider[1] >= 1
+    assert widening(10.0 * blocks, blocks) == 1
+
+
+def test_what_hardly_moves_is_told_from_what_moves():
+    rng = np.random.default_rng(0)
+    values = np.zeros((5, 2, 4, 100))
+    values[1, 1] = 1.0  # a total effect
+    values[2, 0, 0, :9] = 1.0
+    values[3, 1, 3, :10] = 1.0
+    values[4] = rng.normal(size=(2, 4, 100))
+    assert hardly_moves(values).tolist() == [True, True, True, False, False]

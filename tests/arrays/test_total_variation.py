@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal, stats
 
-from inference.arrays.blocks import block_bounds
+from inference.arrays.blocks import block_bounds, effective_draws
 from inference.arrays.cells import reference_edges
 from inference.arrays.sign_flips import random_signs
 from inference.arrays.total_variation import ONE_SIDED, UNSEEN, total_variation, variation
@@ -274,3 +274,59 @@ def test_shared_noise_narrows_the_error():
     coupled = compared(common + 0.3 * own)
     apart = compared(np.concatenate([common, 3 * rng.normal(size=common.shape)], 1) + 0.3 * own)
     assert coupled["mcse"].mean() < 0.6 * apart["mcse"].mean()
+
+
+def test_every_measurement_is_judged_with_its_own_draws():
+    rng = np.random.default_rng(9)
+    values = rng.normal(size=(4, 3, 4, 500))
+    values[:, 1] += 1.0
+    own = np.array([[2000.0, 200.0, 50.0, 5.0], [2000.0, 2000.0, 20.0, 20.0]])
+    bounds, signs = block_bounds(4, 500, effective=2000.0), random_signs(500, 40)
+    rows = values.reshape(4, 3, -1)
+    found = total_variation(rows, bounds=bounds, signs=signs, effective=own)
+    for world, measurement in np.ndindex(2, 4):
+        alone = total_variation(
+            rows[measurement : measurement + 1, [0, world + 1]],
+            bounds=bounds,
+            signs=signs,
+            effective=own[world, measurement],
+        )
+        for name in NAMES:
+            expected = alone[name].item()
+            assert found[name][world, measurement] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_fewer_effective_draws_never_claim_more():
+    values = np.random.default_rng(10).normal(size=(1, 2, 4, 1000))
+    values[:, 1] += 0.5
+    rows = values.reshape(1, 2, -1)
+    bounds, signs = block_bounds(4, 1000, effective=4000.0), random_signs(1000, 40)
+    looks = [
+        total_variation(rows, bounds=bounds, signs=signs, effective=size)
+        for size in (4000.0, 400.0, 200.0, 100.0, 30.0, 10.0, 9.9, 1.0)
+    ]
+    for name, sign in (("mcse", 1), ("floor", 1), ("p", 1), ("upper", 1), ("lower", -1)):
+        ordered = sign * np.array([look[name].item() for look in looks])
+        assert (np.diff(ordered) >= -1e-12).all(), name
+    nothing = {name: looks[-1][name].item() for name in ("lower", "upper", "p", "mcse")}
+    assert nothing == {"lower": 0.0, "upper": 1.0, "p": 1.0, "mcse": 1.0}
+
+
+@pytest.mark.parametrize("rho", [0.9, 0.97, 0.99])
+def test_bounds_cover_slow_measurements_in_quick_blocks(rho):
+    repeats, shift, draws = 300, 0.5, 1000
+    noise = np.random.default_rng(11).normal(size=(repeats, 2, 4, draws + 1500))
+    values = signal.lfilter([np.sqrt(1 - rho**2)], [1, -rho], noise, axis=-1)[..., 1500:]
+    values[:, 1] += shift
+    edges = reference_edges(values[:, 0].reshape(repeats, -1))
+    truth = in_cells(edges, stats.norm(shift), NORMAL)
+    own = effective_draws(values).min(axis=1)
+    bounds = block_bounds(4, draws, effective=4000.0)
+    found = total_variation(
+        values.reshape(repeats, 2, -1),
+        bounds=bounds,
+        signs=random_signs(200, len(bounds) - 1),
+        effective=own[None],
+    )
+    assert np.mean(found["lower"][0] <= truth) >= FEWEST_COVERED
+    assert np.mean(found["upper"][0] >= truth) >= FEWEST_COVERED

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from scipy import stats
+from scipy import signal, stats
 
 from counterfactual_models.errors import (
     CounterfactualError,
@@ -51,6 +51,7 @@ def test_no_effect_a_known_effect_and_a_total_effect_are_told_apart():
 def test_the_result_is_labelled_as_promised():
     found = coarse_graining(tree(("a", "b"), x=shifted(0, 1), y=shifted(0, 0)), tolerance=0.1)
     names = {"tv", "plugin", "floor", "lower", "upper", "mcse", "p", "verdict", "draws_needed"}
+    names |= {"ess"}
     assert set(found.data_vars) == names
     assert all(found[name].dims == ("disciple", "measurement") for name in names)
     assert found["disciple"].values.tolist() == ["a", "b"]
@@ -59,6 +60,8 @@ def test_the_result_is_labelled_as_promised():
     assert found.attrs["tolerance"] == 0.1
     assert found.attrs["draws"] == 4000
     assert found.attrs["ess_min"] <= found.attrs["ess"] <= 4000
+    assert found.attrs["ess_min"] == found["ess"].min().item()
+    assert all(found[name].attrs["long_name"] for name in names)
 
 
 def test_chaos_is_not_charged_for():
@@ -130,6 +133,8 @@ def test_what_draws_could_not_have_seen_is_never_certified():
     assert enough["verdict"].item() == "below"
 
 
+# Two rare events in a row look like a slow series.
+@pytest.mark.filterwarnings("ignore:the 300 draws are worth only")
 def test_a_catastrophe_just_above_the_tolerance_is_rarely_certified_below_it():
     repeats, tolerance, draws = 500, 0.01, 300
     falls = np.random.default_rng(0).random((2, 4, draws // 4, repeats)) < 1.05 * tolerance
@@ -188,7 +193,7 @@ def test_too_few_draws_are_refused_and_few_are_warned_of():
 
 
 @pytest.mark.parametrize(
-    "option", [{"tolerance": 0}, {"tolerance": 5}, {"cells": 1}, {"flips": 9}]
+    "option", [{"tolerance": 0}, {"tolerance": 1}, {"cells": 1}, {"flips": 9}]
 )
 def test_options_that_mean_nothing_are_refused(option):
     with pytest.raises(CounterfactualError, match=str(next(iter(option.values())))):
@@ -236,3 +241,72 @@ def test_saved_worlds_are_judged_without_torch():
     line = "import sys; from inference import diagnostics; diagnostics.coarse_graining; "
     line += "sys.exit(bool({'torch', 'pyro'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", line], check=False).returncode == 0
+
+
+def autoregression(rho, shape, rng):
+    noise = rng.normal(size=(*shape[:-1], shape[-1] + 1500))
+    return signal.lfilter([np.sqrt(1 - rho**2)], [1, -rho], noise, axis=-1)[..., 1500:]
+
+
+def test_a_slow_measurement_among_quick_ones_is_not_called_different():
+    # Judged with the draws of the quick ones, p is under 5 % in three cases of ten.
+    rng, repeats, alarms = np.random.default_rng(0), 60, 0
+    for _ in range(repeats):
+        quick = {f"quick_{k}": rng.normal(size=(2, 4, 500)) for k in range(9)}
+        slow = autoregression(0.98, (2, 4, 500), rng)
+        with pytest.warns(ImpactWarning, match="worth only .* for 'slow'"):
+            found = coarse_graining(tree(**quick, slow=slow), flips=400)
+        found = found.sel(measurement="slow")
+        assert found["verdict"].item() == "undecided"
+        assert found["ess"].item() < 100
+        alarms += found["p"].item() < 0.05
+    assert alarms <= repeats * 0.05 + 3 * np.sqrt(repeats * 0.05 * 0.95)
+
+
+def test_a_slow_measurement_does_not_cost_the_quick_ones_anything():
+    rng = np.random.default_rng(1)
+    quick = {f"quick_{k}": rng.normal(size=(2, 4, 1000)) for k in range(30)}
+    alone = coarse_graining(tree(**quick))
+    slow = autoregression(0.99, (2, 4, 1000), rng)
+    with pytest.warns(ImpactWarning, match="'slow'") as caught:
+        found = coarse_graining(tree(**quick, slow=slow))
+    assert len(caught) == 1
+    kept = found.sel(measurement=list(quick))
+    assert kept["verdict"].equals(alone["verdict"])
+    for name in set(alone) - {"verdict"}:
+        assert kept[name].values == pytest.approx(alone[name].values, rel=1e-4), name
+
+
+def test_chains_that_never_met_are_undecided_however_large_the_impact():
+    rng = np.random.default_rng(2)
+    stuck = rng.normal(size=(2, 4, 1000)) + 3 * rng.normal(size=(2, 4, 1))
+    with pytest.warns(ImpactWarning, match="4 for 'stuck'"):
+        found = coarse_graining(tree(stuck=stuck))
+    assert found["verdict"].item() == "undecided"
+    assert (found["lower"].item(), found["upper"].item(), found["p"].item()) == (0, 1, 1)
+
+
+def test_the_worst_measurements_are_named_and_the_rest_counted():
+    rng = np.random.default_rng(3)
+    with pytest.warns(ImpactWarning, match="and under 100 for 2 more"):
+        coarse_graining(
+            tree(**{f"m{k}": autoregression(0.99, (2, 4, 500), rng) for k in range(5)})
+        )
+
+
+def test_what_never_happened_is_certified_by_the_draws_of_the_slowest_latent():
+    def judged(latent):
+        worlds = tree(towers=np.zeros((2, 4, 1000)), price=shifted(0.0))
+        sizes = xr.Dataset(
+            {"theta": ("statistic", [1.0, latent]), "fixed": ("statistic", [1.0, np.nan])},
+            coords={"statistic": ["rhat", "ess_bulk"]},
+        )
+        worlds["convergence"] = xr.DataTree(sizes)
+        return coarse_graining(worlds, tolerance=0.01)
+
+    slow, quick = judged(150.0), judged(3900.0)
+    assert slow["ess"].sel(measurement="towers").item() == 150
+    assert slow["upper"].sel(measurement="towers").item() == pytest.approx(3 / 150)
+    assert slow["verdict"].sel(measurement="towers").item() == "undecided"
+    assert quick["verdict"].sel(measurement="towers").item() == "below"
+    assert slow["ess"].sel(measurement="price") == quick["ess"].sel(measurement="price") > 3000
