@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= out
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Two threads of BLAS under two chains of Python gain nothing and make timings jump.
-export OMP_NUM_THREADS ?= 2
+# Small matrices gain nothing from a second thread, and timings jump.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo demo-trial test check format clean
 

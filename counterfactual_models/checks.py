@@ -11,7 +11,10 @@ from counterfactual_models.disciples import Disciple, erased, gather
 from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
 
-__all__ = ["check_world", "refuse_leak"]
+__all__ = ["Values", "check_world", "erased_values", "refuse_leak"]
+
+Values = dict[str, torch.Tensor]
+"""Site name -> its value in one run."""
 
 _RUNS = 8
 
@@ -60,9 +63,9 @@ disciple and 6.0 with another. Call the disciple only through act = wire(discipl
     whole = dissect(world, erased, seed=seed)
     dissect(world, let_in, on=1, seed=seed)
     for run in range(_RUNS):
-        off = _values(world, erased, 0, (seed, run))
+        off = erased_values(world, seed=seed, run=run)
         _check_values(off, whole, "with the disciple erased")
-        refuse_leak(world, let_in, seed=seed, run=run)
+        refuse_leak(world, let_in, off, seed=seed, run=run)
         on = _values(world, let_in, 1, (seed, run))
         _check_values(on, whole, f"with the disciple {let_in.name!r} let in")
         _refuse_own_randomness(on, _values(world, let_in, 1, (seed, run)), let_in.name)
@@ -71,9 +74,9 @@ disciple and 6.0 with another. Call the disciple only through act = wire(discipl
 
 def _values(
     world: Callable[..., Any], disciple: Disciple, on: int, key: tuple[int, int]
-) -> dict[str, torch.Tensor]:
+) -> Values:
     what = f"the world with disciple {disciple.name!r} at X={on}"
-    with isolated(key[0]), translated(what), SetSwitch(on), SeedSites(*key, strict=True):
+    with isolated(key[0]), translated(what), SetSwitch(on), SeedSites(*key):
         trace = poutine.trace(world).get_trace(disciple)
     return {
         name: torch.as_tensor(node["value"]).detach()
@@ -82,17 +85,31 @@ def _values(
     }
 
 
+def erased_values(world: Callable[..., Any], *, seed: int, run: int = 0) -> Values:
+    """Run the world once with the disciple erased: site name -> value."""
+    return _values(world, erased, 0, (seed, run))
+
+
 def refuse_leak(
-    world: Callable[..., Any], disciple: Disciple, *, seed: int = 0, run: int = 0
+    world: Callable[..., Any], disciple: Disciple, other: Values, *, seed: int, run: int = 0
 ) -> None:
-    """Run the world at X=0 with a disciple and without, and refuse a difference.
+    """Run the world at X=0 with a disciple, and refuse a difference to the erased world.
+
+    Parameters
+    ----------
+    world, disciple
+        The world, and the disciple that must make no difference.
+    other
+        From :func:`erased_values`, with the same seed and run.
+    seed, run
+        What the random numbers are derived from.
 
     Raises
     ------
     WorldError
         Naming the first site that differs: P(e,S,0) would depend on S.
     """
-    one, other = _values(world, disciple, 0, (seed, run)), _values(world, erased, 0, (seed, run))
+    one = _values(world, disciple, 0, (seed, run))
     for name in {**one, **other}:
         a, b = one.get(name), other.get(name)
         if a is None or b is None or not _equal(a, b):
@@ -103,9 +120,7 @@ def refuse_leak(
             )
 
 
-def _refuse_own_randomness(
-    one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], who: str
-) -> None:
+def _refuse_own_randomness(one: Values, other: Values, who: str) -> None:
     for name in one:
         if name not in other or not _equal(one[name], other[name]):
             raise WorldError(
@@ -126,7 +141,7 @@ def _shown(value: torch.Tensor | None) -> str:
     return str(value.item()) if value.ndim == 0 else f"of shape {tuple(value.shape)}"
 
 
-def _check_values(values: dict[str, torch.Tensor], whole: Anatomy, when: str) -> None:
+def _check_values(values: Values, whole: Anatomy, when: str) -> None:
     for name, site in whole.sites.items():
         if name not in values:
             raise WorldError(

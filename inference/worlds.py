@@ -19,7 +19,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from counterfactual_models.anatomy import Anatomy, dissect
-from counterfactual_models.checks import refuse_leak
+from counterfactual_models.checks import erased_values, refuse_leak
 from counterfactual_models.disciples import Disciple, erased, gather
 from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError
 from counterfactual_models.handlers import SetSwitch, derive_seed
@@ -162,6 +162,7 @@ class _Job:
         self.world, self.posterior = world, posterior
         self.futures, self.seed, self.coupling = futures, seed, coupling
         self.whole = dissect(world, erased)
+        self.off = erased_values(world, seed=seed)
         self.attrs = schema.decode_attrs(posterior.attrs)
         self._refuse_another_world()
         observed = posterior["observed_data"].to_dataset()
@@ -244,7 +245,7 @@ class _Job:
         on = int(disciple is not erased)
         anatomy = dissect(self.world, disciple, on=on) if on else self.whole
         if on:
-            refuse_leak(self.world, disciple, seed=self.seed)
+            refuse_leak(self.world, disciple, self.off, seed=self.seed)
             _compare(self.whole, anatomy, disciple, self.recorded)
         call = SetSwitch(on)(partial(self.world, disciple))
         what = f"the world with disciple {disciple.name!r}" if on else "the erased world"

@@ -15,8 +15,8 @@
 # had stopped it?
 #
 # Armstrong's *The mathematics of reduced impact* tells of a bounded paper-clipper. A
-# master sends the source code of a disciple S through a wire. A random event X sits in the wire: if
-# X = 1 the code goes through, if X = 0 it is erased. We compare the two worlds, P(e,S,1) and
+# master sends the source code of a disciple S through a wire. A random event X sits in the wire:
+# if X = 1 the code goes through, if X = 0 it is erased. We compare the two worlds, P(e,S,1) and
 # P(e,S,0), on things that ought not to care.
 
 # %%
@@ -50,10 +50,10 @@ def bakery(disciple):
     baked = pyro.sample("baked", dist.Poisson(act(hunger) + 1.0))
 
     weather = pyro.sample("weather", dist.Normal(0.0, 1.0))
-    flour = pyro.sample("flour", dist.LogNormal(0.5 + 2e-4 * baked, 0.1))
+    flour = pyro.sample("flour", dist.LogNormal(0.5 + 5e-5 * baked, 0.1))
     cm.measure("flour_price", flour)
     with pyro.plate("place", 2):
-        smoke = torch.tensor([0.0, 2e-3]) * baked
+        smoke = torch.tensor([0.0, 5e-4]) * baked
         air = pyro.sample("air", dist.Normal(10.0 + weather + smoke, 1.0))
     cm.measure("soot", air, dims=["place"])
     cm.measure("ducks", pyro.sample("ducklings", dist.Poisson(torch.exp(3.0 + 0.1 * weather))))
@@ -95,7 +95,7 @@ posterior = inference.sample_posterior(
 worlds = inference.sample_worlds(
     bakery, posterior, disciples, futures=4, coords=labels, progress=False
 )
-worlds["predictions"].to_dataset().sizes
+print(dict(worlds["predictions"].to_dataset().sizes))
 
 # %%
 import arviz_stats as azs
@@ -108,7 +108,7 @@ azs.summary(worlds)
 # Grey is the erased world, blue the world with the disciple let in.
 
 # %%
-inference.plots.plot_worlds(worlds)
+picture = inference.plots.plot_worlds(worlds)
 # %% [markdown]
 # ## Are similar worlds similarly likely?
 #
@@ -123,10 +123,10 @@ columns = ["tv", "mcse", "floor", "lower", "upper", "verdict"]
 impact[columns].to_dataframe().round(3)
 
 # %%
-inference.plots.plot_coarse_graining(impact)
+picture = inference.plots.plot_coarse_graining(impact)
 # %% [markdown]
-# The ducks never cared. The hoarder is small enough for the flour market to notice only a little,
-# and the zealot is no bakery any more.
+# The ducks never cared, and nobody notices `modest`. The flour market and the air downstream notice
+# the hoarder; the zealot is no bakery any more.
 #
 # A warning that belongs to every such picture: low impact on *these* measurements is not low
 # impact. A disciple could hide from all of them. The more measurements, and the more different,

@@ -12,6 +12,7 @@ rest that of a screen which costs a few microseconds.
 
 import numpy as np
 from arviz_stats.base import array_stats
+from scipy import special
 
 __all__ = ["FEWEST_DRAWS", "block_bounds", "effective_draws", "hardly_moves", "widening"]
 
@@ -25,7 +26,7 @@ FEWEST_MOVES = 10
 SCREENED_AT_ONCE = 2**19
 QUARTILE_DRAWS = 1000
 EARLY_ROWS = 64
-WORST_RHAT = 1.05
+APART_LEVEL, LEAST_APART = 1e-6, 10.0
 PIECES = 10
 
 
@@ -39,8 +40,8 @@ def effective_draws(values: np.ndarray, *, most: int = 100) -> np.ndarray:
     n(1 - r)/(1 + r), r being the autocorrelation at lag one over all chains, or by n over the
     excess variance of the means of tenths of chains, or of whole chains, if that is less. The
     slowest, and all that look too slow for forty blocks, are then judged by their bulk effective
-    sample size. Chains that disagree (R-hat above 1.05) count as one draw each: each may know a
-    part of the posterior that the others do not.
+    sample size. Chains that lie further apart than their own course explains (the F test of their
+    tenths at a level of one in a million) count as one draw each: they may never meet.
 
     Parameters
     ----------
@@ -236,19 +237,20 @@ def _rough(series: np.ndarray) -> np.ndarray:
     length = draws // pieces
     parts = series[..., : pieces * length].reshape(*series.shape[:-1], pieces, length)
     means = parts.mean(axis=-1)
-    apart = means.mean(axis=-1)
-    for stretch, size in ((means, length), (apart, pieces * length)):
+    whole = means.mean(axis=-1)
+    for stretch, size in ((means, length), (whole, pieces * length)):
         number = stretch[0, 0].size
         if number > 1:
             excess = size * stretch.reshape(*rough.shape, number).var(axis=-1, ddof=1) / safe
             # Three standard errors of a variance of so many means are put down to chance.
             chance = 1 + 3 * np.sqrt(2 / (number - 1))
             rough = np.minimum(rough, count * chance / excess.clip(1))
-            if stretch is apart:
-                between = excess * safe / size
-                within = np.maximum(variance - between, 1e-20)
-                disagree = (excess > chance) & (between / within > WORST_RHAT**2 - 1)
-                rough = np.where(disagree, np.minimum(rough, chains), rough)
+    if chains > 1:
+        test = special.fdtri(chains - 1, chains * (pieces - 1), 1 - APART_LEVEL)
+        between = pieces * whole.var(axis=-1, ddof=1)
+        within = means.var(axis=-1, ddof=1).mean(axis=-1)
+        never_meet = between > max(test, LEAST_APART) * within + 1e-9 * safe
+        rough = np.where(never_meet, np.minimum(rough, chains), rough)
     return np.where(variance > 1e-20, np.clip(rough, 1.0, count), count)
 
 

@@ -92,6 +92,10 @@ def house_style() -> Iterator[None]:
     """Draw in the house style, whatever the user's own is, and leave theirs as it was."""
     with matplotlib.style.context(["default", _RC]):
         yield
+        interactive = matplotlib.is_interactive()
+    # A notebook's backend loads with the first figure and turns this on; if it were undone with
+    # the rest of the style, no later figure would show.
+    matplotlib.interactive(interactive)
 
 
 def figure_options(figsize: tuple[float, float]) -> dict[str, Any]:

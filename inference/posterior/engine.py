@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from inference.posterior.question import Question
 from inference.simulation import Draws, block_size, simulate
