@@ -125,8 +125,8 @@ impact[columns].to_dataframe().round(3)
 # %%
 picture = inference.plots.plot_coarse_graining(impact)
 # %% [markdown]
-# The ducks never cared, and nobody notices `modest`. The flour market and the air downstream notice
-# the hoarder; the zealot is no bakery any more.
+# The ducks never cared, and nobody notices `modest`. The flour market and the air downstream
+# notice the hoarder; the zealot is no bakery any more.
 #
 # A warning that belongs to every such picture: low impact on *these* measurements is not low
 # impact. A disciple could hide from all of them. The more measurements, and the more different,

@@ -112,10 +112,8 @@ def frame(figure: Figure, *, title: str, handles: Sequence[Artist], notes: Seque
     lines = [line for note in notes for line in textwrap.wrap(note, int((width - 0.2) / 0.064))]
     head, foot = 0.42 + 0.19 * mark_rows, 0.16 + 0.175 * len(lines)
     left = 0.12 / width
-    figure.text(
-        left, 1 - 0.1 / height, title, va="top", fontsize=12, fontweight="bold", in_layout=False
-    )
-    marks = figure.legend(
+    figure.text(left, 1 - 0.1 / height, title, va="top", fontsize=12, fontweight="bold")
+    figure.legend(
         handles=list(handles),
         loc="upper left",
         bbox_to_anchor=(left, 1 - 0.34 / height),
@@ -124,7 +122,6 @@ def frame(figure: Figure, *, title: str, handles: Sequence[Artist], notes: Seque
         borderaxespad=0,
         columnspacing=1.6,
     )
-    marks.set_in_layout(False)
     figure.text(
         left,
         0.09 / height,
@@ -133,7 +130,6 @@ def frame(figure: Figure, *, title: str, handles: Sequence[Artist], notes: Seque
         fontsize=8.5,
         color=MUTED,
         linespacing=1.4,
-        in_layout=False,
     )
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
