@@ -27,6 +27,7 @@ from inference.schema import DISCIPLE, MEASUREMENT, decode_attrs
 __all__ = ["render"]
 
 _OPEN_ROWS = 12
+_PICTURED_ROWS = 120
 _MOST_ROWS = 1000
 _OPEN_LATENTS = 8
 _PICTURES = 1_700_000
@@ -179,9 +180,21 @@ def _answers(result: xr.Dataset, sentences: dict[str, str]) -> str:
             f'<span class="chip">{GLYPHS[verdict]} {verdict}</span></p>\n'
             f"<p>{_text(sentence)}</p>\n"
             f'<div class="shares" aria-hidden="true">{shares}</div>\n'
-            f'<p class="counted">{counted}</p>\n</article>\n'
+            f'<details class="counted"><summary>{counted}</summary>'
+            f"{_by_verdict(found)}</details>\n</article>\n"
         )
     return _section("The answer", "".join(cards))
+
+
+def _by_verdict(found: xr.Dataset) -> str:
+    """Name the measurements under each verdict, the largest effects first."""
+    lists = []
+    for verdict in VERDICTS:
+        names = found[MEASUREMENT].values[found["verdict"].values == verdict]
+        if names.size:
+            shown = ", ".join(_text(name) for name in names[:_MOST_ROWS])
+            lists.append(f"<p><b>{verdict}</b>: {shown}</p>")
+    return "".join(lists)
 
 
 def _heat(result: xr.Dataset) -> str:
@@ -232,7 +245,9 @@ def _pictures(
         pictures
         if pictures is not None
         else {
-            "Impact of each disciple on each measurement": plot_coarse_graining(result),
+            "Impact of each disciple on each measurement": plot_coarse_graining(
+                result, max_rows=_PICTURED_ROWS
+            ),
             "The worlds themselves": plot_worlds(
                 worlds,
                 disciples=[str(name) for name in result[DISCIPLE].values],

@@ -19,6 +19,7 @@ from counterfactual_models.errors import WorldError
 __all__ = ["load", "provenance", "save"]
 
 _FORMATS = (".nc", ".zarr")
+_PACKED_FROM = 100_000
 _ORDER = "order_of_variables"
 
 
@@ -66,7 +67,7 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
         tree = tree.copy()
         tree.attrs[_ORDER] = json.dumps({g: list(n.data_vars) for g, n in tree.children.items()})
         if path.suffix == ".nc":
-            tree.to_netcdf(whole, engine="netcdf4")
+            tree.to_netcdf(whole, engine="netcdf4", encoding=_packed(tree))
         else:
             tree.to_zarr(whole, consolidated=False, zarr_format=2)
         if path.is_dir():
@@ -96,6 +97,19 @@ def load(path: str | Path) -> xr.DataTree:
     except (OSError, ValueError, KeyError) as error:
         raise WorldError(f"{path} holds no tree that can be read: {error}") from error
     return _in_order(tree)
+
+
+def _packed(tree: xr.DataTree) -> dict[str, Any]:
+    """Pack large variables without loss; small ones are quicker as they are."""
+    packing = {"zlib": True, "complevel": 1, "shuffle": True}
+    return {
+        node.path: {
+            name: packing
+            for name, variable in node.data_vars.items()
+            if variable.size > _PACKED_FROM and variable.dtype.kind in "fiub"
+        }
+        for node in tree.children.values()
+    }
 
 
 def _in_order(tree: xr.DataTree) -> xr.DataTree:
