@@ -16,12 +16,13 @@ from pyro import poutine
 
 from counterfactual_models.deferred import Deferred
 from counterfactual_models.errors import CounterfactualError, WorldError
-from counterfactual_models.handlers import SeedSites, SetSwitch, isolated
+from counterfactual_models.handlers import SeedSites, SetSwitch, Unedited, isolated
 from counterfactual_models.primitives import ROLE
 
 __all__ = ["Anatomy", "Site", "dissect", "is_site", "role_of", "translated"]
 
-_HERE = Path(__file__).parent
+_OURS = {Path(__file__).parent.name, "inference"}
+_UNOBSERVED = "_unobserved"  # Pyro's own, for what `obs_mask` leaves open
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Site:
         that ``pyro.infer.reparam`` made one.
     auxiliary
         Whether the program asks not to keep it, by ``infer={"is_auxiliary": True}``.
+    tempered
+        Whether its density is scaled or masked (``poutine.scale``, ``poutine.mask``).
     """
 
     name: str
@@ -61,6 +64,7 @@ class Site:
     observed: bool
     computed: bool
     auxiliary: bool
+    tempered: bool
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,13 @@ def dissect(
             f"got a world of type {type(world).__name__}; expected a function that takes the "
             "disciple."
         )
-    with isolated(seed), translated(), SetSwitch(on), SeedSites(seed, "anatomy", strict=True):
+    with (
+        isolated(seed),
+        translated(),
+        SetSwitch(on),
+        SeedSites(seed, "anatomy", strict=True),
+        Unedited(),
+    ):
         trace = poutine.trace(world).get_trace(disciple)
     switches = [n for n, node in trace.nodes.items() if role_of(node) == "switch"]
     if len(switches) != 1:
@@ -224,6 +234,8 @@ def _site(name: str, node: Mapping[str, Any], frames: list[Any], after: bool) ->
         observed=node["is_observed"],
         computed=fixed,
         auxiliary=bool(node["infer"].get("is_auxiliary")),
+        tempered=node["scale"] != 1
+        or (node["mask"] is not None and not name.endswith(_UNOBSERVED)),
     )
 
 
@@ -259,11 +271,15 @@ def _batch_ndim(value: torch.Tensor, node: Mapping[str, Any], frames: list[Any])
 
 
 def _is_reparametrised(node: Mapping[str, Any]) -> bool:
-    """Recognise what ``pyro.infer.reparam`` leaves: an observed point mass without density."""
-    fn = node["fn"]
+    """Recognise what ``pyro.infer.reparam`` leaves: an observed point mass, masked from density.
+
+    A point mass with a density, as in ``sample(name, Delta(flag), obs=1.0)``, is evidence.
+    """
+    fn, masked = node["fn"], False
     while hasattr(fn, "base_dist"):
+        masked = masked or getattr(fn, "_mask", None) is False
         fn = fn.base_dist
-    return bool(node["is_observed"]) and isinstance(fn, pyro.distributions.Delta)
+    return bool(node["is_observed"]) and masked and isinstance(fn, pyro.distributions.Delta)
 
 
 def _refuse_subsample(node: Mapping[str, Any]) -> None:
@@ -309,6 +325,7 @@ def _place(error: Exception) -> str:
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "site-packages" not in frame.filename and Path(frame.filename).parent != _HERE
+        if "site-packages" not in frame.filename
+        and not _OURS & set(Path(frame.filename).parts[-3:-1])
     ]
     return f" at {Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""

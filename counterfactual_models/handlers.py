@@ -19,7 +19,7 @@ from pyro.poutine.messenger import Messenger
 from counterfactual_models.errors import WorldError
 from counterfactual_models.primitives import ROLE
 
-__all__ = ["Pin", "SeedSites", "SetSwitch", "derive_seed", "isolated", "past"]
+__all__ = ["Pin", "SeedSites", "SetSwitch", "Unedited", "derive_seed", "isolated", "past"]
 
 _LOCK = threading.RLock()
 
@@ -111,6 +111,29 @@ def past(world: Callable[..., Any], disciple: Callable[..., Any]) -> Callable[[]
             return
 
     return program
+
+
+class Unedited(Messenger):
+    """Refuses a world that edits the value of a sample site in place.
+
+    The edit would reach into the evidence, or count twice when the value is used again.
+    """
+
+    def __enter__(self) -> Any:
+        self._seen: dict[str, tuple[torch.Tensor, int]] = {}
+        return super().__enter__()
+
+    def _pyro_post_sample(self, msg: dict[str, Any]) -> None:
+        if isinstance(msg["value"], torch.Tensor):
+            self._seen[msg["name"]] = msg["value"], msg["value"]._version
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
+        edited = [name for name, (value, before) in self._seen.items() if value._version != before]
+        if edited and kind is None:
+            raise WorldError(
+                f"the world edits site {edited[0]!r} in place; write y = y / 2, not y /= 2."
+            )
 
 
 class SetSwitch(Messenger):

@@ -7,6 +7,7 @@ future, and evidence speaks about sample sites by their names, never inside the 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
@@ -129,8 +130,8 @@ def wire(
 
 def _copied(observation: Any) -> Any:
     """Copy what a disciple sees, so that it cannot edit the past in place."""
-    if isinstance(observation, torch.Tensor):
-        return observation.clone()
+    if isinstance(observation, torch.Tensor | np.ndarray):
+        return observation.clone() if isinstance(observation, torch.Tensor) else observation.copy()
     if isinstance(observation, Mapping):
         return {key: _copied(value) for key, value in observation.items()}
     return (
@@ -161,7 +162,7 @@ def measure(
     Returns
     -------
     torch.Tensor
-        The value, unchanged.
+        The value, as it was measured.
 
     Raises
     ------
@@ -176,7 +177,7 @@ def measure(
     tensor([3., 5.])
     """
     try:
-        tensor = torch.as_tensor(value)
+        tensor = torch.as_tensor(value).clone()  # what is added to it later is another value
     except (TypeError, ValueError, RuntimeError) as error:
         raise MeasurementError(
             f"measurement {name!r} got a {type(value).__name__}; "

@@ -1,7 +1,8 @@
 """How different is the world with each disciple let in? The whole question, in one call."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,15 +159,12 @@ def audit(
     for disciple in everyone:
         _check_measured(check_world(world, disciple, seed=seed), utility)
     shared: dict[str, Any] = {"seed": seed, "coords": coords, "dims": dims, "progress": progress}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ImpactWarning)
+    with _heard() as caught:
         posterior = sample_posterior(world, evidence, method, draws=draws, chains=chains, **shared)
         tree = sample_worlds(
             world, posterior, everyone, futures=futures, coupling=coupling, **shared
         )
         result = coarse_graining(tree, tolerance=tolerance)
-    for warning in caught:
-        warnings.warn(warning.message, stacklevel=2)
     tree["coarse_graining"] = xr.DataTree(result)
     tree.attrs |= schema.encode_attrs({"name": name or tree.name})
     summary = _summary(result)
@@ -175,6 +173,19 @@ def audit(
     sentences = [_sentence(name, summary, result, wanted) for name in drawn]
     told = tuple(str(w.message) for w in caught if issubclass(w.category, ImpactWarning))
     return Audit(tree, summary, sentences, tolerance, wanted, told)
+
+
+@contextmanager
+def _heard() -> Iterator[list[warnings.WarningMessage]]:
+    """Note the warnings of a run for its page, and give them to the user as well."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ImpactWarning)
+        try:
+            yield caught
+        finally:
+            heard = list(caught)
+    for warning in heard:
+        warnings.warn(warning.message, stacklevel=4)
 
 
 def _refuse_few(draws: int, chains: int) -> None:

@@ -10,7 +10,7 @@ else is asked for.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from pyro import poutine
 from counterfactual_models.anatomy import Anatomy, Site, is_site, role_of, translated
 from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import Pin, SeedSites, derive_seed, isolated
+from inference.mixing import FEWEST, DrawsMixed, Watch
 
 __all__ = ["Draws", "Program", "block_size", "simulate"]
 
@@ -139,7 +140,7 @@ def simulate(
         block = {n: v[done : done + count].repeat_interleave(copies, 0) for n, v in pins.items()}
         job = _Block(program, block, count * copies, (*key, done // step), record, score)
         try:
-            part = job.one_by_one() if why else job.at_once(_CHECKED if done else _CHECKED_FIRST)
+            part = job.one_by_one() if why else job.at_once(first=not done)
         except _NotVectorisable as error:
             why = str(error)
             logger.info("%s: one run per draw, because %s", program.what, why)
@@ -147,7 +148,7 @@ def simulate(
             done = 0
             parts.clear()
             continue
-        _refuse_non_finite(program, part, done * copies)
+        _refuse_non_finite(program, part, done, copies)
         parts.append(part)
         done += count
         told(count)
@@ -174,16 +175,21 @@ class _Block:
         with translated(self.program.what):
             return self._single(self.pins, self.draws, self.record, self.score)
 
-    def at_once(self, checked: int) -> Draws:
+    def at_once(self, *, first: bool) -> Draws:
         """Run all draws under a plate, and hold some of them against single runs."""
+        checked = _CHECKED_FIRST if first else _CHECKED
         sites = self.program.anatomy.sites
         drawn = [n for n, s in sites.items() if not s.observed and n not in self.program.evidence]
         computed = [n for n, s in sites.items() if s.computed]
         density = [*(n for n in drawn if n not in self.pins), *self.score]
+        watched = first and self.draws >= FEWEST
         try:
-            batch = self._batch([*drawn, *computed], density)
+            with Watch(self.draws) if watched else nullcontext():
+                batch = self._batch([*drawn, *computed], density)
         except _NotVectorisable:
             raise
+        except DrawsMixed as error:
+            raise _NotVectorisable(str(error)) from error
         except Exception as error:  # whatever the program says to a batch, single draws decide
             text = " ".join(str(error).split())[:160]
             raise _NotVectorisable(f"{type(error).__name__}: {text}") from error
@@ -346,12 +352,12 @@ def _expanded(value: torch.Tensor, shape: tuple[int, ...], name: str) -> torch.T
         ) from None
 
 
-def _refuse_non_finite(program: Program, drawn: Draws, first: int) -> None:
+def _refuse_non_finite(program: Program, drawn: Draws, first: int, copies: int) -> None:
     for name, value in drawn.values.items():
         bad = ~value.isfinite() if value.is_floating_point() else torch.zeros(())
         if bad.any():
             where = bad.nonzero()[0].tolist()
-            found, draw = value[tuple(where)].item(), first + where[0]
+            found, draw = value[tuple(where)].item(), first + where[0] // copies
             raise WorldError(
                 f"{program.what}: {name!r} is {found} in draw {draw} "
                 f"({int(bad.sum())} of {bad.numel()} values are not finite)."
@@ -359,8 +365,8 @@ def _refuse_non_finite(program: Program, drawn: Draws, first: int) -> None:
     for name, value in drawn.log_prob.items():
         bad = value.isnan() | (value == torch.inf)
         if bad.any():
+            draw = first + int(bad.nonzero()[0][0]) // copies
             raise WorldError(
-                f"{program.what}: the log-probability of {name!r} is "
-                f"{value[bad][0].item()} in draw {first + bad.nonzero()[0][0].item()}; check the "
-                "parameters of its distribution."
+                f"{program.what}: the log-probability of {name!r} is {value[bad][0].item()} in "
+                f"draw {draw}; check the parameters of its distribution."
             )

@@ -61,7 +61,10 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     path = _checked(Path(path))
     if not path.parent.is_dir():
         raise WorldError(f"cannot write {path}: there is no folder {path.parent}; make it first.")
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise WorldError(f"cannot write into {path.parent}: {error.strerror}.") from error
     try:
         whole = scratch / path.name
         tree = tree.copy()

@@ -103,11 +103,14 @@ def sample_worlds(
     ['erased', 'null', 'push', 'follow']
     """
     check_options(futures=futures, coupling=coupling)
+    seed, futures = int(seed), int(futures)
     everyone = [erased, *gather(disciples)]
     job = _Job(world, posterior, futures, seed, coupling)
     labels = Labels(coords, dims, job.whole.sites)
     labels.adopt(posterior)
     drawn, notes = _all_worlds(job, everyone, progress)
+    if coupling == "shared":
+        _warn_of_unshared(notes)
     return _tree(job, [d for d in everyone if d.name in drawn], drawn, notes, labels)
 
 
@@ -117,6 +120,17 @@ def check_options(*, futures: int, coupling: str) -> None:
         raise WorldError(f"got coupling={coupling!r}; expected 'independent' or 'shared'.")
     if int(futures) != futures or futures < 1:
         raise WorldError(f"got futures={futures}; expected a whole number of at least 1.")
+
+
+def _warn_of_unshared(notes: dict[str, "_Notes"]) -> None:
+    alone = [name for name, note in notes.items() if note.vectorised != "plate"]
+    if alone and len(alone) < len(notes):
+        warnings.warn(
+            f"the noise of {alone} is not shared with the other worlds: they are run one draw at "
+            "a time. Estimates stay right; their differences have larger errors.",
+            ImpactWarning,
+            stacklevel=3,
+        )
 
 
 def _all_worlds(
@@ -302,6 +316,11 @@ def _compare(whole: Anatomy, anatomy: Anatomy, disciple: Disciple, recorded: lis
             )
     for name in {**whole.sites, **anatomy.sites}:
         here, there = whole.sites.get(name), anatomy.sites.get(name)
+        if here and there and (here.observed, here.computed) != (there.observed, there.computed):
+            raise WorldError(
+                f"{name!r} is observed, or computed, only in one of the worlds with "
+                f"{disciple.name!r} let in and erased; do the same in both."
+            )
         if (here is None) == (there is None):
             continue
         site = here or there

@@ -258,7 +258,7 @@ def _varies(column: np.ndarray) -> bool:
     known = _known(column)
     if len(known) < CHARTED:
         return False
-    commonest = np.unique(known, return_counts=True)[1].max()
+    commonest = np.max(np.unique(known, return_counts=True)[1])
     return bool(len(known) - commonest >= max(2, len(known) / 200))
 
 
@@ -266,7 +266,7 @@ def _family(column: np.ndarray) -> int:
     levels, counts = np.unique(_known(column), return_counts=True)
     if len(levels) == 2:
         return YES_NO
-    return GRADED if len(levels) <= LEVELS or counts.max() > TIED * counts.sum() else SCORED
+    return GRADED if len(levels) <= LEVELS or np.max(counts) > TIED * counts.sum() else SCORED
 
 
 def _scores(column: np.ndarray) -> np.ndarray:

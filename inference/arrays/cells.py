@@ -101,7 +101,7 @@ def block_counts(values: np.ndarray, edges: np.ndarray, bounds: np.ndarray) -> n
     for number, edge in enumerate(edges.T, start=1):
         under = (rows < edge).view(np.uint8)
         for block, (start, stop) in enumerate(pairwise(bounds)):
-            below[block, number] = np.add.reduce(under[start:stop], axis=0, dtype=narrow)
+            below[block, number] = under[start:stop].sum(axis=0, dtype=narrow)
     return np.diff(below, axis=1)
 
 

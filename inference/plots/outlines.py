@@ -112,7 +112,7 @@ def outlines(scaled: np.ndarray, bounds: tuple[float, float]) -> list[np.ndarray
 def _lumpy(world: np.ndarray) -> bool:
     """Whether a value comes up so often that a smooth curve would lie about it."""
     counts = np.unique(world, return_counts=True)[1]
-    return bool(counts.max() > max(0.01 * world.size, 2))
+    return bool(np.max(counts) > max(0.01 * world.size, 2))
 
 
 def _bars(world: np.ndarray, atoms: np.ndarray, width: float) -> np.ndarray:

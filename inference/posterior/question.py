@@ -178,7 +178,7 @@ def _matched(name: str, value: Any, site: Site) -> torch.Tensor:
             f"{_first(~tensor.isfinite())}; fill or model what is missing (poutine.mask, a latent "
             "site)."
         )
-    own = tensor.detach().to(site.value)
+    own = tensor.detach().to(site.value).clone()
     if not torch.allclose(own.double(), tensor.detach().double().to(own.device), rtol=1e-5):
         raise EvidenceError(
             f"evidence {name!r} holds numbers that its site, of {site.value.dtype}, cannot: "

@@ -144,6 +144,12 @@ def _choose(question: Question, method: str) -> str:
             f"method='prior' would ignore the evidence on {known}; leave the evidence out, or use "
             "method='auto'."
         )
+    tempered = [name for name, site in question.latents.items() if site.tempered]
+    if tempered and method in ("prior", "importance"):
+        raise WorldError(
+            f"the density of site {tempered[0]!r} is scaled or masked (poutine.scale, "
+            f"poutine.mask), which method={method!r} cannot draw from; use 'nuts' or 'enumerate'."
+        )
     if method != "auto":
         return method
     if not known or not question.latents:
