@@ -258,7 +258,7 @@ def _sentence(
     open_ = own[own.verdict == "undecided"]
     parts = []
     if len(above):
-        shown = [f"{m} (tv {t:.2f} ± {e:.2f})" for m, t, e in _rows(above.head(3))]
+        shown = [f"{m} (tv {t:.3f} ± {e:.3f})" for m, t, e in _rows(above.head(3))]
         more = f" and {len(above) - 3} more" if len(above) > 3 else ""
         parts.append(f"moves {len(above)} of {len(own)} measurements: {', '.join(shown)}{more}")
     elif not len(open_):
