@@ -3,25 +3,14 @@
 Run: python benchmarks/coarse_graining.py. CPU seconds of one thread, the least of three.
 """
 
-import time
-
 import numpy as np
 import xarray as xr
 from scipy import stats
+from timing import least
 
 from inference.diagnostics import coarse_graining
 
 MEASUREMENTS, CHAINS, DRAWS = 1000, 4, 1000
-
-
-def least(job, times=3):
-    """CPU seconds of the fastest of a few runs."""
-    best = float("inf")
-    for _ in range(times):
-        start = time.process_time()
-        job()
-        best = min(best, time.process_time() - start)
-    return best
 
 
 def main():

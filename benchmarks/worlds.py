@@ -3,7 +3,6 @@
 Run: python benchmarks/worlds.py. CPU seconds of one thread, the least of three.
 """
 
-import time
 from functools import partial
 
 import pyro
@@ -11,22 +10,13 @@ import pyro.distributions as dist
 import torch
 from pyro import poutine
 from pyro.infer import Predictive
+from timing import least
 
 import counterfactual_models as cm
 import inference
 from counterfactual_models import zoo
 
 DRAWS = 4000
-
-
-def least(job, times=3):
-    """CPU seconds of the fastest of a few runs."""
-    best = float("inf")
-    for _ in range(times):
-        start = time.process_time()
-        job()
-        best = min(best, time.process_time() - start)
-    return best
 
 
 def many_disciples():

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Audit:
         return "\n".join([*self.sentences, "", _movers(self.summary).to_string(index=False)])
 
     def _repr_html_(self) -> str:
-        lines = "".join(f"<li>{_escaped(sentence)}</li>" for sentence in self.sentences)
+        lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
         table = _movers(self.summary).to_html(index=False, border=0)
         return f"<ul>{lines}</ul>{table}"
 
@@ -95,7 +96,10 @@ class Audit:
         )
         tree = save(self.tree, folder / "worlds.nc")
         page = folder / "report.html"
-        page.write_text(text, encoding="utf-8")
+        try:
+            page.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise WorldError(f"cannot write {page}: {error.strerror}.") from error
         return page, tree
 
 
@@ -180,11 +184,8 @@ def _heard() -> Iterator[list[warnings.WarningMessage]]:
     """Note the warnings of a run for its page, and give them to the user as well."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ImpactWarning)
-        try:
-            yield caught
-        finally:
-            heard = list(caught)
-    for warning in heard:
+        yield caught
+    for warning in caught:
         warnings.warn(warning.message, stacklevel=4)
 
 
@@ -273,7 +274,7 @@ def _sentence(
         own_utility, erased = (utility.sel({schema.DISCIPLE: d}) for d in (name, schema.ERASED))
         parts.append(
             f"expected utility {float(own_utility.utility):.3g} ± {float(own_utility.mcse):.1g} "
-            f"(erased: {float(erased.utility):.3g})"
+            f"(erased: {float(erased.utility):.3g} ± {float(erased.mcse):.1g})"
         )
     return f"{name}: " + "; ".join(parts) + "."
 
@@ -306,7 +307,3 @@ def _movers(summary: pd.DataFrame, most: int = 15) -> pd.DataFrame:
         "verdict",
     ]
     return summary.sort_values("tv", ascending=False)[columns].head(most).round(3)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -291,7 +291,8 @@ class _Job:
             )
         rng = np.random.default_rng(derive_seed(self.seed, "resample", disciple.name))
         kept = equal_draws(weights, self.draws, rng)
-        within = np.exp(rows - logsumexp(rows, axis=1, keepdims=True))[kept]
+        chosen = rows[kept]  # what cannot happen is not among them
+        within = np.exp(chosen - logsumexp(chosen, axis=1, keepdims=True))
         ticks = (np.arange(self.futures) + rng.random((self.draws, 1))) / self.futures
         below = np.cumsum(within, axis=1)[:, None, :-1] < ticks[:, :, None]
         place = (kept[:, None] * self.futures + below.sum(-1)).ravel()

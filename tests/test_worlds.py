@@ -323,3 +323,15 @@ def test_interrupted_it_keeps_the_worlds_that_are_finished():
     calls.clear()
     with pytest.raises(KeyboardInterrupt):
         drawn(shift, {"impatient": impatient})
+
+
+def test_draws_in_which_the_later_evidence_cannot_happen_are_left_out_quietly():
+    def world(disciple):
+        base = pyro.sample("base", dist.Bernoulli(0.5))
+        cm.wire(disciple, idle=0.0)
+        pyro.sample("seen", dist.Bernoulli(base))  # impossible to see a 1 where base is 0
+        cm.measure("base_again", base + 0.0)
+
+    with pytest.warns(cm.ImpactWarning, match="does not know it"):
+        tree = drawn(world, {"one": one}, {"seen": 1.0}, draws=300, futures=3)
+    assert float(tree["predictions"]["base_again"].min()) == 1.0

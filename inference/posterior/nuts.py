@@ -17,15 +17,7 @@ from inference.posterior.question import Question
 __all__ = ["draw"]
 
 
-def draw(
-    question: Question,
-    *,
-    draws: int,
-    chains: int,
-    seed: int,
-    progress: bool,
-    warmup: int | None = None,
-) -> Drawn:
+def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bool) -> Drawn:
     """Run NUTS on the past only.
 
     Interrupted, it keeps the chains that are finished; before the first one it raises.
@@ -36,7 +28,7 @@ def draw(
                 f"site {name!r} ({type(site.fn).__name__}) is discrete; NUTS moves along "
                 "gradients. Use method='enumerate' (all latents discrete) or 'importance'."
             )
-    warmup = max(100, draws // 2) if warmup is None else warmup
+    warmup = max(100, draws // 2)
     finished: list[dict[str, Any]] = []
     with bar((warmup + draws) * chains, "nuts", progress) as shown:
         try:
