@@ -16,6 +16,7 @@ _HOME = {
     "EvidenceError": "errors",
     "ImpactWarning": "errors",
     "MeasurementError": "errors",
+    "PosteriorError": "errors",
     "Utility": "utilities",
     "WorldError": "errors",
     "check_world": "checks",
@@ -33,6 +34,7 @@ __all__ = [
     "EvidenceError",
     "ImpactWarning",
     "MeasurementError",
+    "PosteriorError",
     "Utility",
     "WorldError",
     "check_world",
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         EvidenceError,
         ImpactWarning,
         MeasurementError,
+        PosteriorError,
         WorldError,
     )
     from counterfactual_models.primitives import measure, switch, wire

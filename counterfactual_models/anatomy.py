@@ -7,6 +7,7 @@ shapes it gets against these.
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from counterfactual_models.errors import CounterfactualError, WorldError
 from counterfactual_models.handlers import SeedSites, SetSwitch, Unedited, isolated
 from counterfactual_models.primitives import ROLE
 
-__all__ = ["Anatomy", "Site", "dissect", "is_site", "role_of", "translated"]
+__all__ = ["Anatomy", "Site", "dissect", "is_site", "read_program", "role_of", "translated"]
 
 _OURS = {Path(__file__).parent.name, "inference"}
 _UNOBSERVED = "_unobserved"  # Pyro's own, for what `obs_mask` leaves open
@@ -53,6 +54,10 @@ class Site:
         Whether the program asks not to keep it, by ``infer={"is_auxiliary": True}``.
     tempered
         Whether its density is scaled or masked (``poutine.scale``, ``poutine.mask``).
+    mask
+        Which places of its batch count, as the program said it; None where all do.
+    subsampled
+        Whether a plate around it takes only some of its places (``subsample_size``).
     """
 
     name: str
@@ -65,6 +70,8 @@ class Site:
     computed: bool
     auxiliary: bool
     tempered: bool
+    mask: Any = None
+    subsampled: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Anatomy:
     sites
         By name, the switch excluded.
     switch
-        Name of the switch; None when the world was cut before it.
+        Name of the switch; None when the world was cut before it, or the program has none.
     nesting
         Greatest number of batch axes of any site: an outer plate over draws goes beyond it.
     future
@@ -151,14 +158,7 @@ def dissect(
             f"got a world of type {type(world).__name__}; expected a function that takes the "
             "disciple."
         )
-    with (
-        isolated(seed),
-        translated(),
-        SetSwitch(on),
-        SeedSites(seed, "anatomy", strict=True),
-        Unedited(),
-    ):
-        trace = poutine.trace(world).get_trace(disciple)
+    trace = _run(SetSwitch(on)(partial(world, disciple)), "the world", seed)
     switches = [n for n, node in trace.nodes.items() if role_of(node) == "switch"]
     if len(switches) != 1:
         raise WorldError(
@@ -170,24 +170,78 @@ def dissect(
             f"the switch {switches[0]!r} sits inside a plate; expected one switch for the whole "
             "world: move wire(...) or switch(...) out of the plate."
         )
+    for node in trace.nodes.values():
+        _refuse_subsample(node)
+    return _anatomy(trace, switches[0])
+
+
+def read_program(
+    program: Callable[[], Any], what: str = "the program", *, seed: int = 0
+) -> Anatomy:
+    """Run any Pyro program once, one without a switch too, and read its anatomy from the trace.
+
+    Parameters
+    ----------
+    program
+        Without arguments; bind them by ``functools.partial``.
+    what
+        How messages call it.
+    seed
+        For the numbers of this one run.
+
+    Returns
+    -------
+    Anatomy
+        Without a switch or a future. Plates may take only some of their places: `Site.subsampled`.
+
+    Raises
+    ------
+    WorldError
+        If the program repeats a name, edits a site in place, draws random numbers outside
+        ``pyro.sample``, or fails; the site is named.
+
+    Examples
+    --------
+    >>> import pyro, pyro.distributions as dist
+    >>> def model():
+    ...     scale = pyro.sample("scale", dist.LogNormal(0.0, 1.0))
+    ...     with pyro.plate("week", 3):
+    ...         pyro.sample("orders", dist.Normal(0.0, scale))
+    >>> read_program(model).sites["orders"].dims
+    ('week',)
+    """
+    return _anatomy(_run(program, what, seed), None)
+
+
+def _run(program: Callable[[], Any], what: str, seed: int) -> poutine.Trace:
+    with (
+        isolated(seed),
+        translated(what),
+        SeedSites(seed, "anatomy", strict=True),
+        Unedited(),
+    ):
+        return poutine.trace(program).get_trace()
+
+
+def _anatomy(trace: poutine.Trace, switch: str | None) -> Anatomy:
+    """Read the sites off a trace; those after the switch are the future."""
     sites: dict[str, Site] = {}
     future: set[str] = set()
     after = False
     nesting = 0
     for name, node in trace.nodes.items():
         if not is_site(node):
-            _refuse_subsample(node)
             continue
         frames = [f for f in node["cond_indep_stack"] if f.vectorized]
         nesting = max([nesting, *(-f.dim for f in frames)])
-        if name == switches[0]:
+        if name == switch:
             after = True
             continue
         sites[name] = _site(name, node, frames, after)
         future |= {name} if after else set()
         if sites[name].role in ("past", "future"):
             nesting = max(nesting, sites[name].batch_ndim)
-    return Anatomy(sites, switches[0], nesting, frozenset(future))
+    return Anatomy(sites, switch, nesting, frozenset(future))
 
 
 def is_site(node: Mapping[str, Any]) -> bool:
@@ -236,6 +290,8 @@ def _site(name: str, node: Mapping[str, Any], frames: list[Any], after: bool) ->
         auxiliary=bool(node["infer"].get("is_auxiliary")),
         tempered=node["scale"] != 1
         or (node["mask"] is not None and not name.endswith(_UNOBSERVED)),
+        mask=node["mask"],
+        subsampled=any(f.full_size not in (None, f.size) for f in node["cond_indep_stack"]),
     )
 
 
@@ -283,7 +339,7 @@ def _is_reparametrised(node: Mapping[str, Any]) -> bool:
 
 
 def _refuse_subsample(node: Mapping[str, Any]) -> None:
-    if node["type"] != "sample":
+    if node["type"] != "sample" or is_site(node):
         return
     fn: Any = node["fn"]
     if fn.subsample_size is not None and fn.subsample_size < fn.size:
@@ -304,7 +360,9 @@ class translated:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, CounterfactualError):  # Pyro adds the shapes of all sites to it
-            error.args = (str(error).partition("Trace Shapes:")[0].strip(),)
+            text = str(error).partition("Trace Shapes:")[0].strip()
+            plain = "world" not in self.what
+            error.args = (text.replace("the world", self.what) if plain else text,)
             return
         if not isinstance(error, Exception) or isinstance(error, Warning):
             return

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "CounterfactualError",
@@ -9,6 +10,7 @@ __all__ = [
     "EvidenceError",
     "ImpactWarning",
     "MeasurementError",
+    "PosteriorError",
     "WorldError",
     "nearest",
 ]
@@ -32,6 +34,22 @@ class DiscipleError(CounterfactualError):
 
 class MeasurementError(CounterfactualError):
     """A measurement is missing, misnamed or of the wrong shape."""
+
+
+class PosteriorError(CounterfactualError):
+    """The draws of the past are not to be trusted, and ``strict=True`` was asked for.
+
+    Parameters
+    ----------
+    message
+        The verdict on the run.
+    posterior
+        The draws all the same, so that nothing is lost.
+    """
+
+    def __init__(self, message: str, posterior: Any = None) -> None:
+        super().__init__(message)
+        self.posterior = posterior
 
 
 class ImpactWarning(UserWarning):

@@ -15,11 +15,22 @@ from typing import Any
 import numpy as np
 import torch
 from pyro.poutine.messenger import Messenger
+from torch.distributions import Distribution
 
 from counterfactual_models.errors import WorldError
 from counterfactual_models.primitives import ROLE
 
-__all__ = ["Pin", "SeedSites", "SetSwitch", "Unedited", "derive_seed", "isolated", "past"]
+__all__ = [
+    "Pin",
+    "SeedSites",
+    "SetSwitch",
+    "Unedited",
+    "derive_seed",
+    "isolated",
+    "past",
+    "reseed",
+    "seed_torch",
+]
 
 _LOCK = threading.RLock()
 
@@ -42,17 +53,25 @@ def isolated(seed: int) -> Iterator[None]:
     with _LOCK, torch.random.fork_rng(devices=list(gpus)):
         states = random.getstate(), np.random.get_state()  # noqa: NPY002 (the user's, restored)
         try:
-            _seed_torch(seed)
-            random.seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002
+            reseed(seed)
             yield
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
 
 
-def _seed_torch(seed: int) -> None:
-    """Seed the generators in use; ``torch.manual_seed`` formats a stack trace each time (2 ms)."""
+def reseed(seed: int) -> None:
+    """Seed torch, NumPy and :mod:`random` anew, inside :func:`isolated` only."""
+    seed_torch(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+
+
+def seed_torch(seed: int) -> None:
+    """Seed torch's generators in use, inside :func:`isolated` only.
+
+    ``torch.manual_seed`` would format a stack trace each time (2 ms).
+    """
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
@@ -147,7 +166,9 @@ class SetSwitch(Messenger):
         super().__init__()
         self.value = torch.tensor(float(value))
 
-    def _pyro_sample(self, msg: dict[str, Any]) -> None:
+    def _process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] != "sample":  # asked once for each site of the world: no look-up by name
+            return
         if msg["infer"].get(ROLE) == "switch" and not msg["done"]:
             msg["value"] = self.value
             msg["done"] = True
@@ -190,29 +211,66 @@ class SeedSites(Messenger):
     def __init__(self, *key: Any, strict: bool = False) -> None:
         super().__init__()
         self.key = key
-        self.strict = strict
-        self._last: tuple[str, int] | None = None
+        self._watch = _Generators() if strict else None
+        self._foreign = False
 
     def __enter__(self) -> Any:
-        self._last = ("the start", _random_state()) if self.strict else None
+        if self._watch is not None:
+            self._watch.look("the start", everywhere=True)
         return super().__enter__()
 
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
+        if self._watch is not None and kind is None:
+            self._watch.refuse("the end", everywhere=True)
+
     def _pyro_sample(self, msg: dict[str, Any]) -> None:
-        if self._last is not None and self._last[1] != _random_state():
-            raise WorldError(
-                f"the world draws random numbers outside pyro.sample, between {self._last[0]} and "
-                f"site {msg['name']!r}; draw them with pyro.sample(name, distribution)."
-            )
-        if msg["value"] is None:
-            _seed_torch(derive_seed(*self.key, msg["name"]))
+        drawn = msg["value"] is None
+        if self._watch is not None:
+            self._foreign = drawn and _is_foreign(msg["fn"])
+            self._watch.refuse(f"site {msg['name']!r}", everywhere=self._foreign)
+        if drawn:
+            seed_torch(derive_seed(*self.key, msg["name"]))
 
     def _pyro_post_sample(self, msg: dict[str, Any]) -> None:
-        if self._last is not None:
-            self._last = (f"site {msg['name']!r}", _random_state())
+        if self._watch is not None:
+            self._watch.look(f"site {msg['name']!r}", everywhere=self._foreign)
 
 
-def _random_state() -> int:
-    """Tell the state of the three generators a program may use, as one number."""
-    state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
-    numbers = torch.get_rng_state().numpy().tobytes(), state["key"].tobytes(), state["pos"]
-    return hash((*numbers, random.getstate()))
+class _Generators:
+    """Tells whether random numbers were drawn since it last looked.
+
+    The states of NumPy and :mod:`random` take thirty times as long to read as torch's: they are
+    read around sites that may use them by right, and at the end.
+    """
+
+    def look(self, where: str, *, everywhere: bool) -> None:
+        self.torch, self.since = _torch_state(), where
+        if everywhere:
+            self.others, self.others_since = _other_states(), where
+
+    def refuse(self, where: str, *, everywhere: bool) -> None:
+        since = self.since if where != "the end" and self.torch != _torch_state() else ""
+        if everywhere and self.others != _other_states():
+            since = since or self.others_since
+        if since:
+            raise WorldError(
+                f"the world draws random numbers outside pyro.sample, between {since} and "
+                f"{where}; draw them with pyro.sample(name, distribution)."
+            )
+
+
+def _torch_state() -> bytes:
+    return torch.default_generator.get_state().numpy().tobytes()
+
+
+def _other_states() -> tuple[Any, ...]:
+    state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002 (only looked at)
+    return state["key"].tobytes(), state["pos"], random.getstate()
+
+
+def _is_foreign(fn: Any) -> bool:
+    """Tell what may draw with NumPy: a distribution written elsewhere, or around another one."""
+    known = type(fn).__module__.startswith(("torch.", "pyro."))
+    parts = getattr(fn, "__dict__", {}).values()
+    return not known or any(isinstance(part, Distribution) for part in parts)

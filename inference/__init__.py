@@ -11,8 +11,12 @@ _HOME = {
     "Audit": "auditing",
     "as_models": "views",
     "audit": "auditing",
+    "from_pyro": "pyro_runs",
+    "calibrate": "calibration",
+    "extend_posterior": "posterior",
     "load": "store",
     "pair": "views",
+    "regroup": "views",
     "sample_posterior": "posterior",
     "sample_worlds": "worlds",
     "save": "store",
@@ -24,10 +28,14 @@ __all__ = [
     "arrays",
     "as_models",
     "audit",
+    "calibrate",
     "diagnostics",
+    "extend_posterior",
+    "from_pyro",
     "load",
     "pair",
     "plots",
+    "regroup",
     "sample_posterior",
     "sample_worlds",
     "save",
@@ -36,9 +44,11 @@ __all__ = [
 if TYPE_CHECKING:
     from inference import arrays, diagnostics, plots
     from inference.auditing import Audit, audit
-    from inference.posterior import sample_posterior
+    from inference.calibration import calibrate
+    from inference.posterior import extend_posterior, sample_posterior
+    from inference.pyro_runs import from_pyro
     from inference.store import load, save
-    from inference.views import as_models, pair
+    from inference.views import as_models, pair, regroup
     from inference.worlds import sample_worlds
 
 

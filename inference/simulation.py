@@ -2,57 +2,36 @@ r"""Runs a world forward for many draws: all at once where that is right, else o
 
 At once means under an outer plate over draws. A program written for one draw can broadcast
 silently there, (N, 1) + (N,) = (N, N), or let draws see each other, ``y - y.mean()``. So every
-block run under the plate has to reproduce some of its own draws run singly, with the same values
-pinned: what is computed, and the log-probability of what is sampled. Random numbers come in
-blocks of a size that the world alone decides, a seed for each site and block: the same whatever
-else is asked for.
+block run under the plate is held against single draws with the same values pinned. Random numbers
+come in blocks of a size that the world alone decides, a seed for each site and block: the same
+whatever else is asked for.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import pyro
+import numpy as np
 import torch
-from pyro import poutine
 
-from counterfactual_models.anatomy import Anatomy, Site, is_site, role_of, translated
+from counterfactual_models.anatomy import Anatomy, translated
+from counterfactual_models.deferred import Deferred
 from counterfactual_models.errors import WorldError
-from counterfactual_models.handlers import Pin, SeedSites, derive_seed, isolated
-from inference.mixing import FEWEST, DrawsMixed, Watch
+from counterfactual_models.handlers import derive_seed, isolated
+from inference.agreement import agrees_with_vmap, hold_some
+from inference.batches import Block, NotVectorisable, run_abreast, run_singly
+from inference.passes import Program
 
 __all__ = ["Draws", "Program", "block_size", "simulate"]
 
 logger = logging.getLogger(__name__)
 
-_PLATE = "_draws"
-_NUMBERS_PER_BLOCK = 2_000_000  # some megabytes: beyond that the cost is page faults
-_LARGEST_BLOCK = 4096
-_CHECKED_FIRST, _CHECKED = 4, 2  # draws that the first block, and each other, must reproduce
-
-
-@dataclass(frozen=True)
-class Program:
-    """What is run: a closed Pyro program and what is known about its sites.
-
-    Parameters
-    ----------
-    call
-        The program without arguments; handlers that cut it or set its switch are in it.
-    anatomy
-        Its sites as one run shows them.
-    evidence
-        Site name -> observed tensor, of the site's own shape.
-    what
-        How messages call it, e.g. ``"the world with disciple 'modest'"``.
-    """
-
-    call: Callable[[], Any]
-    anatomy: Anatomy
-    evidence: Mapping[str, torch.Tensor]
-    what: str
+_NUMBERS_PER_SITE = 1 << 21  # some megabytes: beyond that the cost is page faults
+_NUMBERS_PER_BLOCK = 1 << 24  # what a block holds in memory, some hundred megabytes at most
+_KEPT = 31 << 20  # bytes; of larger pieces glibc learns nothing
+_LARGEST_BLOCK = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -74,18 +53,16 @@ class Draws:
     how: str = "plate"
 
 
-class _NotVectorisable(Exception):
-    """A batch of draws gives something else than single draws do."""
-
-
 def block_size(anatomy: Anatomy, *, scored: bool) -> int:
-    """Draws in a block: a power of two that keeps a block to about two million numbers.
+    """Draws in a block: a power of two that keeps each site to two million numbers.
 
     Decided by the erased world alone, so that neither the disciples nor the machine change the
     random numbers. `scored` says whether densities of the evidence are asked for.
     """
-    fit = max(1, _NUMBERS_PER_BLOCK // anatomy.numbers(scored=scored))
-    return min(_LARGEST_BLOCK, 1 << (fit.bit_length() - 1))
+    held = [s for s in anatomy.sites.values() if scored or not isinstance(s.fn, Deferred)]
+    widest = max([1, *(site.value.numel() for site in held)])
+    fit = min(_NUMBERS_PER_SITE // widest, _NUMBERS_PER_BLOCK // anatomy.numbers(scored=scored))
+    return min(_LARGEST_BLOCK, 1 << (max(1, fit).bit_length() - 1))
 
 
 def simulate(
@@ -133,228 +110,103 @@ def simulate(
     """
     told = watch or (lambda done: None)
     step = max(1, size // copies)
-    done, why = 0, ""
-    parts: list[Draws] = []
-    while done < draws:
-        count = min(step, draws - done)
-        block = {n: v[done : done + count].repeat_interleave(copies, 0) for n, v in pins.items()}
-        job = _Block(program, block, count * copies, (*key, done // step), record, score)
-        try:
-            part = job.one_by_one() if why else job.at_once(first=not done)
-        except _NotVectorisable as error:
-            why = str(error)
-            logger.info("%s: one run per draw, because %s", program.what, why)
-            told(-done)
-            done = 0
-            parts.clear()
-            continue
-        _refuse_non_finite(program, part, done, copies)
-        parts.append(part)
-        done += count
-        told(count)
-    return Draws(
-        {name: torch.cat([part.values[name] for part in parts]) for name in record},
-        {name: torch.cat([part.log_prob[name] for part in parts]) for name in score},
-        f"loop: {why}" if why else "plate",
-    )
+    done, way = 0, _Way()
+    values, log_prob = _Rows(draws * copies), _Rows(draws * copies)
+    _keep_memory()
+    with isolated(derive_seed(*key)):
+        while done < draws:
+            count = min(step, draws - done)
+            given = {n: _copied(v[done : done + count], copies) for n, v in pins.items()}
+            part = (*key, done // step)
+            block = Block(program, given, count * copies, part, record, score)
+            try:
+                found, scored = way.run(block)
+            except NotVectorisable as error:
+                way.refused = str(error)
+                logger.info("%s: one run per draw, because %s", program.what, error)
+                told(-done)
+                done = 0
+                continue
+            found = {name: found[name] for name in record}
+            _refuse_non_finite(program, found, scored, done, copies)
+            values.put(done * copies, found)
+            log_prob.put(done * copies, scored)
+            done += count
+            told(count)
+    how = f"loop: {way.refused}" if way.refused else "plate"
+    return Draws(values.rows, log_prob.rows, how)
 
 
-@dataclass(frozen=True)
-class _Block:
-    """A block of draws, and the two ways to run it."""
-
-    program: Program
-    pins: Mapping[str, torch.Tensor]
-    draws: int
-    key: Sequence[Any]
-    record: Sequence[str]
-    score: Sequence[str]
-
-    def one_by_one(self) -> Draws:
-        """Run each draw by itself."""
-        with translated(self.program.what):
-            return self._single(self.pins, self.draws, self.record, self.score)
-
-    def at_once(self, *, first: bool) -> Draws:
-        """Run all draws under a plate, and hold some of them against single runs."""
-        checked = _CHECKED_FIRST if first else _CHECKED
-        sites = self.program.anatomy.sites
-        drawn = [n for n, s in sites.items() if not s.observed and n not in self.program.evidence]
-        computed = [n for n, s in sites.items() if s.computed]
-        density = [*(n for n in drawn if n not in self.pins), *self.score]
-        watched = first and self.draws >= FEWEST
-        try:
-            with Watch(self.draws) if watched else nullcontext():
-                batch = self._batch([*drawn, *computed], density)
-        except _NotVectorisable:
-            raise
-        except DrawsMixed as error:
-            raise _NotVectorisable(str(error)) from error
-        except Exception as error:  # whatever the program says to a batch, single draws decide
-            text = " ".join(str(error).split())[:160]
-            raise _NotVectorisable(f"{type(error).__name__}: {text}") from error
-        few = torch.linspace(0, self.draws - 1, min(checked, self.draws)).long().unique()
-        pins = {name: batch.values[name][few] for name in drawn}
-        # What is not valid was refused for the batch: the same values need no second look.
-        with translated(self.program.what), pyro.validation_enabled(False):
-            single = self._single(pins, len(few), computed, density)
-        for name in computed:
-            if not _same(batch.values[name], few, single.values[name]):
-                raise _NotVectorisable(f"{name!r} comes out differently for a batch of draws")
-        for name in density:
-            if not _same(batch.log_prob[name], few, single.log_prob[name]):
-                raise _NotVectorisable(f"{name!r} has another density for a batch of draws")
-        return Draws(
-            {name: batch.values[name] for name in self.record},
-            {name: batch.log_prob[name] for name in self.score},
-        )
-
-    def _batch(self, record: Sequence[str], score: Sequence[str]) -> Draws:
-        sites, nesting = self.program.anatomy.sites, self.program.anatomy.nesting
-        wide = {name: _spread(value, sites[name], nesting) for name, value in self.pins.items()}
-        plate = pyro.plate(_PLATE, self.draws, dim=-1 - nesting)
-        trace = _trace(self.program, wide, self.key, [*record, *score], score, plate)
-        values = {
-            name: _narrowed(trace.nodes[name]["value"], sites[name], nesting, self.draws)
-            for name in record
-        }
-        log_prob = {}
-        for name in score:
-            own = tuple(sites[name].value.shape[: sites[name].batch_ndim])
-            shape = (self.draws, *_ones(nesting - len(own)), *own)
-            log_prob[name] = _expanded(trace.nodes[name]["log_prob"], shape, name)
-            log_prob[name] = log_prob[name].reshape(self.draws, *own)
-        return Draws(values, log_prob)
-
-    def _single(
-        self,
-        pins: Mapping[str, torch.Tensor],
-        count: int,
-        record: Sequence[str],
-        score: Sequence[str],
-    ) -> Draws:
-        values: dict[str, list[torch.Tensor]] = {name: [] for name in record}
-        log_prob: dict[str, list[torch.Tensor]] = {name: [] for name in score}
-        for i in range(count):
-            one = {name: value[i] for name, value in pins.items()}
-            key = (*self.key, "draw", i)
-            trace = _trace(self.program, one, key, [*record, *score], score)
-            for name in record:
-                value = torch.as_tensor(trace.nodes[name]["value"]).detach()
-                expected = self.program.anatomy.sites[name].value.shape
-                if value.shape != expected:
-                    raise WorldError(
-                        f"{self.program.what}: {name!r} has shape {tuple(value.shape)} in one "
-                        f"draw and {tuple(expected)} in another; expected the same in every draw."
-                    )
-                values[name].append(value)
-            for name in score:
-                log_prob[name].append(trace.nodes[name]["log_prob"].detach())
-        return Draws(
-            {name: torch.stack(rows) for name, rows in values.items()},
-            {name: torch.stack(rows) for name, rows in log_prob.items()},
-        )
+Values = dict[str, torch.Tensor]
 
 
-def _trace(
-    program: Program,
-    pins: Mapping[str, torch.Tensor],
-    key: Sequence[Any],
-    wanted: Sequence[str],
-    score: Sequence[str],
-    plate: Any = None,
-) -> poutine.Trace:
-    with ExitStack() as stack:
-        stack.enter_context(isolated(derive_seed(*key)))
-        stack.enter_context(torch.no_grad())
-        tracer = stack.enter_context(poutine.trace())
-        if plate is not None:
-            stack.enter_context(plate)
-        stack.enter_context(SeedSites(*key))
-        stack.enter_context(poutine.condition(data=dict(program.evidence)))
-        stack.enter_context(Pin(pins))
-        program.call()
-        _refuse_other_sites(program, tracer.trace, wanted)
-        tracer.trace.compute_log_prob(lambda name, site: name in score)
-        return tracer.trace
+class _Way:
+    """How the blocks of a program are run: what the first ones show serves the later ones."""
+
+    refused = ""
+    by_vmap = True
+    seen = watched = False
+
+    def run(self, block: Block) -> tuple[Values, Values]:
+        """Run a block: values and log-probabilities."""
+        if self.refused:
+            with translated(block.program.what):
+                return run_singly(block, block.pins, block.draws, block.record, block.score)
+        batch = run_abreast(block)
+        self.by_vmap = self.by_vmap and agrees_with_vmap(block, batch, first=not self.seen)
+        if not self.by_vmap:
+            hold_some(block, batch, first=not self.watched)
+            self.watched = True
+        self.seen = True
+        return batch.values, batch.log_prob
 
 
-def _refuse_other_sites(program: Program, trace: poutine.Trace, wanted: Sequence[str]) -> None:
-    """Refuse a site that one draw has and another has not, where it would be missed."""
-    sites = program.anatomy.sites
-    changed = [name for name in wanted if name not in trace.nodes]
-    for name, node in trace.nodes.items():
-        if is_site(node) and name not in sites and role_of(node) != "switch":
-            changed += [name] if node["is_observed"] else []
-    if changed:
-        raise WorldError(
-            f"{program.what}: {changed[0]!r} is there in one draw and not in another; "
-            "expected the same sites in every draw (torch.where instead of leaving one out)."
-        )
+class _Rows:
+    """Blocks of draws written one below the other."""
+
+    def __init__(self, draws: int) -> None:
+        self.draws, self.rows = draws, Values()
+
+    def put(self, first: int, block: Values) -> None:
+        for name, values in block.items():
+            if len(values) == self.draws:
+                self.rows[name] = values.contiguous()
+                continue
+            if first == 0:
+                self.rows[name] = _empty((self.draws, *values.shape[1:]), values)
+            self.rows[name][first : first + len(values)] = values
 
 
-def _same(batch: torch.Tensor, few: torch.Tensor, single: torch.Tensor) -> bool:
-    """Hold draws of a batch against single runs, by the spread that the batch itself shows.
+def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """Allocate by NumPy, which asks for huge pages: small ones would cost a third of the time."""
+    if like.device.type != "cpu":
+        return like.new_empty(shape)
+    raw = np.empty(math.prod(shape) * like.element_size(), np.uint8)
+    return torch.from_numpy(raw).view(like.dtype).view(shape)
 
-    Rounding moves a value by an ulp or by a small part of its spread; a batch whose draws see
-    each other moves it by about the spread.
+
+def _keep_memory() -> None:
+    """Let glibc keep what is freed: it gives back all beyond twice the largest piece freed so far.
+
+    What one block frees the next would have to get back, page by page.
     """
-    part = batch[few]
-    if part.shape != single.shape:
-        return False
-    if not part.is_floating_point():
-        return torch.equal(part, single)
-    some = batch[torch.linspace(0, len(batch) - 1, min(len(batch), 64)).long()].double()
-    spread = some.std(0, correction=0).nan_to_num(0.0, 0.0, 0.0)
-    ulps = 4 * torch.finfo(part.dtype).eps * single.double().abs()
-    near = (part.double() - single.double()).abs() <= 1e-3 * spread + ulps
-    return bool((near | (part == single) | (part.isnan() & single.isnan())).all())
+    torch.empty(_KEPT, dtype=torch.uint8)
 
 
-def _ones(count: int) -> tuple[int, ...]:
-    return (1,) * max(0, count)
+def _copied(values: torch.Tensor, copies: int) -> torch.Tensor:
+    return values if copies == 1 else values.repeat_interleave(copies, 0)
 
 
-def _spread(value: torch.Tensor, site: Site, nesting: int) -> torch.Tensor:
-    """Put draws (first axis) to the left of all plates."""
-    return value.reshape(len(value), *_ones(nesting - site.batch_ndim), *value.shape[1:])
-
-
-def _narrowed(value: Any, site: Site, nesting: int, draws: int) -> torch.Tensor:
-    """Bring a value of a batch of draws to (draws, own shape), or refuse it."""
-    value = torch.as_tensor(value)
-    own = tuple(site.value.shape)
-    if not site.computed:
-        return _expanded(
-            value, (draws, *_ones(nesting - site.batch_ndim), *own), site.name
-        ).reshape(draws, *own)
-    rest = tuple(value.shape[1:])
-    while len(rest) > len(own) and rest[0] == 1:
-        rest = rest[1:]
-    if value.ndim and len(value) == draws and rest == own:
-        return value.reshape(draws, *own)
-    if value.ndim <= len(own) or len(value) == 1:  # the same for every draw, unless checks object
-        return _expanded(value.reshape(value.shape[-len(own) :] if own else ()), own, site.name)[
-            None
-        ].expand(draws, *own)
-    raise _NotVectorisable(
-        f"{site.name!r} has shape {tuple(value.shape)} for a batch of {draws} draws and {own} "
-        "for one"
-    )
-
-
-def _expanded(value: torch.Tensor, shape: tuple[int, ...], name: str) -> torch.Tensor:
-    try:
-        return value.expand(shape)
-    except RuntimeError:
-        raise _NotVectorisable(
-            f"{name!r} has shape {tuple(value.shape)} for a batch of draws, not {shape}"
-        ) from None
-
-
-def _refuse_non_finite(program: Program, drawn: Draws, first: int, copies: int) -> None:
-    for name, value in drawn.values.items():
-        bad = ~value.isfinite() if value.is_floating_point() else torch.zeros(())
+def _refuse_non_finite(
+    program: Program, values: Values, log_prob: Values, first: int, copies: int
+) -> None:
+    every = [
+        value for value in (*values.values(), *log_prob.values()) if value.dtype.is_floating_point
+    ]
+    if math.isfinite(sum(float(value.sum()) for value in every)):
+        return
+    for name, value in values.items():
+        bad = ~value.isfinite()
         if bad.any():
             where = bad.nonzero()[0].tolist()
             found, draw = value[tuple(where)].item(), first + where[0] // copies
@@ -362,7 +214,7 @@ def _refuse_non_finite(program: Program, drawn: Draws, first: int, copies: int) 
                 f"{program.what}: {name!r} is {found} in draw {draw} "
                 f"({int(bad.sum())} of {bad.numel()} values are not finite)."
             )
-    for name, value in drawn.log_prob.items():
+    for name, value in log_prob.items():
         bad = value.isnan() | (value == torch.inf)
         if bad.any():
             draw = first + int(bad.nonzero()[0][0]) // copies

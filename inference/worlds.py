@@ -33,7 +33,14 @@ from inference.store import provenance
 
 __all__ = ["check_options", "sample_worlds"]
 
-_OF_POSTERIOR = ("posterior", "sample_stats", "convergence", "log_likelihood", "observed_data")
+_OF_POSTERIOR = (
+    "posterior",
+    "sample_stats",
+    "convergence",
+    "log_likelihood",
+    "log_prior",
+    "observed_data",
+)
 
 
 def sample_worlds(

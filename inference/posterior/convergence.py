@@ -1,78 +1,221 @@
-"""Can the chains be trusted? R-hat and effective draws of each latent, and a warning by name."""
+"""Can the draws be trusted? One line that says so or says what is wrong, whatever the engine.
 
-import warnings
+Many short chains are judged by nested R-hat [1]_: chains that began at one point form a
+superchain, and superchains that still differ have not forgotten where they began. Long chains are
+judged by R-hat [2]_, weighed draws by k-hat; and all by the effective draws of their worst site.
+
+References
+----------
+.. [1] C. Margossian, M. Hoffman, P. Sountsov, L. Riou-Durand, A. Vehtari, A. Gelman, "Nested
+   R-hat: assessing the convergence of MCMC when running many short chains", Bayesian Analysis
+   (2024).
+.. [2] A. Vehtari, A. Gelman, D. Simpson, B. Carpenter, P.-C. Buerkner, "Rank-normalization,
+   folding, and localization: an improved R-hat", Bayesian Analysis 16 (2021).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import arviz_stats as azs
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import ImpactWarning
 from inference import schema
+from inference.arrays.weights import doubtful
 
-__all__ = ["judge"]
+__all__ = ["Verdict", "judge"]
 
 _WORST_RHAT = 1.03
-_FEWEST_DRAWS_PER_CHAIN = 50
+_WORST_NESTED = 1.02
+_MOST_DIVERGING = 0.01
+_LEAST_BFMI = 0.05
+_MOST_STUCK = 0.05
+_NOISE = 4.0  # 99.9th percentile of chi2(7) / 7, rounded up: superchains differ by chance
 
 
-def judge(tree: xr.DataTree, *, independent: bool) -> None:
-    """Add the group `convergence` to a posterior; warn of the worst site when chains are bad.
+@dataclass(frozen=True)
+class Verdict:
+    """What a run is worth.
+
+    Parameters
+    ----------
+    figures
+        What was measured, as text.
+    problems
+        What is wrong; empty when the draws can be trusted.
+    statistics
+        Dim `statistic` (rhat, rhat_nested, ess_bulk, ess_tail) by the dims of each latent.
+    effective
+        Fewest effective draws of any latent, in the bulk.
+    """
+
+    figures: str
+    problems: tuple[str, ...]
+    statistics: xr.Dataset
+    effective: float
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        if self.good:
+            return f"good: {self.figures}"
+        return f"not to be trusted: {'; '.join(self.problems)} ({self.figures})"
+
+
+def judge(tree: xr.DataTree, attrs: Mapping[str, Any], *, independent: bool) -> Verdict:
+    """Judge a posterior by its draws and by what the engine says of its run.
 
     Parameters
     ----------
     tree
         With the groups `posterior` and `sample_stats`.
+    attrs
+        Of the run: `superchains`, `khat`, `effective_draws` count where they are there.
     independent
-        The draws are independent by construction: report, but do not warn.
+        The draws are independent by construction: chains need not be compared.
     """
     posterior = tree["posterior"].to_dataset()
+    drawn = posterior.map(lambda v: v.astype(float))
     if not posterior.data_vars or posterior.sizes[schema.DRAW] < 4:
-        tree["convergence"] = xr.DataTree(xr.Dataset())
-        return
-    group = xr.DataTree.from_dict({"posterior": posterior.map(lambda v: v.astype(float))})
+        text = "nothing is latent" if not posterior.data_vars else "too few draws to judge"
+        return Verdict(text, (), xr.Dataset(), math.inf)
+    superchains = int(attrs.get("superchains", 1))
+    statistics = _statistics(drawn, 1 if independent else superchains)
+    worst = {name: _worst(statistics, name) for name in statistics["statistic"].values}
+    problems = _weights(attrs)
+    if not independent:
+        # Single elements may be fixed by their support, as those of a Cholesky factor are.
+        still = [n for n, v in drawn.items() if (v.std([schema.CHAIN, schema.DRAW]) == 0).all()]
+        problems += [f"{str(name)!r} never moves" for name in still]
+        problems += _chains(drawn, statistics, worst, superchains)
+        problems += _moves(tree["sample_stats"].to_dataset())
+    figures = _figures(worst, tree, attrs, independent)
+    return Verdict(figures, tuple(problems), statistics, worst["ess_bulk"][0])
+
+
+def _statistics(drawn: xr.Dataset, superchains: int) -> xr.Dataset:
+    group = xr.DataTree.from_dict({"posterior": drawn})
+    chains = drawn.sizes[schema.CHAIN]
     with np.errstate(invalid="ignore", divide="ignore"):  # a latent the evidence leaves one value
         found = {
             "rhat": _dataset(azs.rhat(group)),
             "ess_bulk": _dataset(azs.ess(group, method="bulk")),
             "ess_tail": _dataset(azs.ess(group, method="tail")),
         }
-    joined = xr.concat(list(found.values()), dim=xr.Variable("statistic", list(found)))
-    tree["convergence"] = xr.DataTree(joined)
-    problems = [] if independent else _problems(tree, found)
-    if problems:
-        warnings.warn(
-            "the posterior is not to be trusted yet: "
-            + "; ".join(problems)
-            + ". Take more draws, "
-            "scale the site to unit size, or reparametrise it (pyro.infer.reparam).",
-            ImpactWarning,
-            stacklevel=3,
-        )
+        if superchains > 1 and chains >= 2 * superchains and not chains % superchains:
+            ids = list(np.arange(chains) * superchains // chains)
+            found["rhat_nested"] = _dataset(azs.rhat_nested(group, superchain_ids=ids))
+    return xr.concat(list(found.values()), dim=xr.Variable("statistic", list(found)))
 
 
-def _problems(tree: xr.DataTree, found: dict[str, xr.Dataset]) -> list[str]:
-    drawn = tree["posterior"].to_dataset()
-    still = [
-        str(n) for n, v in drawn.items() if float(v.std([schema.CHAIN, schema.DRAW]).min()) == 0
+def _worst(statistics: xr.Dataset, name: str) -> tuple[float, str]:
+    """Find the worst value of a statistic and the site it belongs to."""
+    sign = 1.0 if name.startswith("rhat") else -1.0
+    worst = (-math.inf, "")
+    for site, values in statistics.sel(statistic=name).data_vars.items():
+        finite = values.values[np.isfinite(values.values)]
+        if finite.size:
+            worst = max(worst, (float((sign * finite).max()), str(site)))
+    if not worst[1]:
+        return (1.0 if sign > 0 else math.inf), ""
+    return sign * worst[0], worst[1]
+
+
+def _weights(attrs: Mapping[str, Any]) -> list[str]:
+    if "khat" not in attrs:
+        return []
+    khat, effective = float(attrs["khat"]), float(attrs["effective_draws"])
+    if not doubtful(khat, effective):
+        return []
+    return [
+        f"the weights are too uneven, k-hat {khat:.2f} (wanted below 0.7) with {effective:.0f} "
+        "effective draws"
     ]
-    problems = [f"{name!r} never moves" for name in still]
-    rhat = {str(n): max(_finite(v), default=1.0) for n, v in found["rhat"].items()}
-    worst = max(rhat, key=rhat.__getitem__)
-    if rhat[worst] > _WORST_RHAT:
-        problems.append(f"R-hat of {worst!r} is {rhat[worst]:.2f} (wanted below {_WORST_RHAT})")
-    wanted = _FEWEST_DRAWS_PER_CHAIN * drawn.sizes[schema.CHAIN]
-    ess = {str(n): min(_finite(v), default=np.inf) for n, v in found["ess_bulk"].items()}
-    fewest = min(ess, key=ess.__getitem__)
-    if ess[fewest] < wanted:
-        problems.append(f"{fewest!r} has {ess[fewest]:.0f} effective draws (wanted {wanted})")
-    diverging = int(tree["sample_stats"]["diverging"].sum())
-    if diverging:
-        problems.append(f"{diverging} draws diverge")
+
+
+def _chains(
+    drawn: xr.Dataset,
+    statistics: xr.Dataset,
+    worst: Mapping[str, tuple[float, str]],
+    superchains: int,
+) -> list[str]:
+    problems = []
+    if "rhat_nested" in worst:
+        # By chance alone the square of nested R-hat exceeds 1 by superchains / ESS x chi2 / df.
+        chance = superchains * _NOISE / statistics.sel(statistic="ess_bulk")
+        allowed = np.sqrt(_WORST_NESTED**2 + chance)
+        excess = statistics.sel(statistic="rhat_nested") - allowed
+        site, over = _largest(excess)
+        if over > 0:
+            value = float(statistics[site].sel(statistic="rhat_nested").max())
+            problems.append(
+                f"nested R-hat of {site!r} is {value:.2f}: chains remember their start"
+            )
+    elif worst["rhat"][0] > _WORST_RHAT:
+        value, site = worst["rhat"]
+        problems.append(f"R-hat of {site!r} is {value:.2f} (wanted below {_WORST_RHAT})")
+    total = drawn.sizes[schema.CHAIN] * drawn.sizes[schema.DRAW]
+    wanted = min(400.0, max(100.0, total / 10))
+    for name, where, share in (("ess_bulk", "", 1.0), ("ess_tail", " in the tails", 0.5)):
+        value, site = worst[name]
+        if value < share * wanted:
+            problems.append(
+                f"{site!r} has {value:.0f} effective draws{where} (wanted {share * wanted:.0f})"
+            )
     return problems
 
 
-def _finite(values: xr.DataArray) -> list[float]:
-    return [float(v) for v in values.values.ravel() if np.isfinite(v)]
+def _moves(stats: xr.Dataset) -> list[str]:
+    problems = []
+    if "diverging" in stats:
+        share = float(stats["diverging"].mean())
+        if share > _MOST_DIVERGING:
+            problems.append(f"{share:.1%} of the trajectories diverge")
+    if "energy" in stats:
+        found = _bfmi(stats["energy"].values)
+        if found < _LEAST_BFMI:
+            problems.append(f"the energy hardly moves, E-BFMI {found:.2f}")
+    return problems
+
+
+def _bfmi(energy: np.ndarray) -> float:
+    """Energy that a fresh momentum brings, as a share of what there is to explore; all chains."""
+    spread = energy.var()
+    return float(np.square(np.diff(energy, axis=1)).mean() / spread) if spread > 0 else 1.0
+
+
+def _largest(values: xr.Dataset) -> tuple[str, float]:
+    found = {str(n): float(np.nanmax(v.values, initial=-np.inf)) for n, v in values.items()}
+    site = max(found, key=found.__getitem__)
+    return site, found[site]
+
+
+def _figures(
+    worst: Mapping[str, tuple[float, str]],
+    tree: xr.DataTree,
+    attrs: Mapping[str, Any],
+    independent: bool,
+) -> str:
+    bulk, site = worst["ess_bulk"]
+    parts = []
+    if not independent:
+        nested = f" (nested {worst['rhat_nested'][0]:.3f})" if "rhat_nested" in worst else ""
+        parts.append(f"R-hat {worst['rhat'][0]:.3f}{nested}")
+    parts.append(f"least effective draws {bulk:.0f}{f' ({site})' * bool(site)}")
+    parts.append(f"{worst['ess_tail'][0]:.0f} in the tails")
+    stats = tree["sample_stats"].to_dataset()
+    if "diverging" in stats:
+        parts.append(f"{int(stats['diverging'].sum())} diverging")
+    if "energy" in stats:
+        parts.append(f"E-BFMI {_bfmi(stats['energy'].values):.2f}")
+    if "khat" in attrs:
+        parts.append(f"k-hat {float(attrs['khat']):.2f}")
+    return ", ".join(parts)
 
 
 def _dataset(found: xr.DataTree | xr.Dataset) -> xr.Dataset:

@@ -1,6 +1,7 @@
-"""What every engine of the posterior gives back, and how a run is watched."""
+"""What every engine of the posterior is told, what it gives back, and how a run is watched."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,44 @@ from tqdm import tqdm
 from inference.posterior.question import Question
 from inference.simulation import Draws, block_size, simulate
 
-__all__ = ["Drawn", "bar", "simulate_past"]
+__all__ = ["Drawn", "Order", "bar", "simulate_past"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """How much is asked of an engine, the same for all.
+
+    Parameters
+    ----------
+    draws, chains
+        Draws per chain, and chains.
+    seed
+        What all random numbers are derived from.
+    warmup
+        Iterations before the draws; None leaves it to the engine.
+    thin
+        Iterations for each draw that is kept.
+    save_warmup
+        Whether these are returned too.
+    compile
+        Who runs the graph of the density: ``auto``, or a name of ``executors.EXECUTORS``.
+    progress
+        Whether to show a bar.
+    """
+
+    draws: int
+    chains: int
+    seed: int
+    warmup: int | None = None
+    thin: int = 1
+    save_warmup: bool = False
+    compile: str = "auto"
+    progress: bool = False
+
+    @property
+    def total(self) -> int:
+        """How many draws are asked for."""
+        return self.draws * self.chains
 
 
 @dataclass(frozen=True)
@@ -26,17 +64,28 @@ class Drawn:
         Per-draw statistics under ArviZ's names -> array (chain, draw).
     attrs
         What else is to be known of the run.
+    warmup_values, warmup_stats
+        The same for the warm-up, where it was asked for.
+    state
+        What the engine needs to go on: name -> array.
     """
 
     values: dict[str, torch.Tensor]
-    stats: dict[str, np.ndarray] = field(default_factory=dict)
-    attrs: dict[str, Any] = field(default_factory=dict)
+    stats: Mapping[str, np.ndarray] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    warmup_values: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    warmup_stats: Mapping[str, np.ndarray] = field(default_factory=dict)
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def bar(total: int, what: str, progress: bool) -> tqdm:
     """Make a progress bar; silent when asked to be, or when nobody looks at a terminal."""
     return tqdm(
-        total=total, desc=what, disable=not (progress and sys.stderr.isatty()), leave=False
+        total=total,
+        desc=what,
+        disable=not (progress and sys.stderr.isatty()),
+        leave=False,
+        mininterval=0.2,
     )
 
 

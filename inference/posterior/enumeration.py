@@ -18,7 +18,7 @@ from counterfactual_models.anatomy import is_site, translated
 from counterfactual_models.errors import EvidenceError, WorldError
 from counterfactual_models.handlers import Pin, derive_seed, isolated
 from inference.arrays.weights import equal_draws
-from inference.posterior.engine import Drawn, bar
+from inference.posterior.engine import Drawn, Order, bar
 from inference.posterior.question import Question
 
 __all__ = ["LIMIT", "count_states", "draw"]
@@ -39,29 +39,29 @@ def count_states(question: Question) -> float:
     return math.exp(min(states, 700.0))
 
 
-def draw(question: Question, *, draws: int, chains: int, seed: int, progress: bool) -> Drawn:
+def draw(question: Question, order: Order) -> Drawn:
     """Enumerate the past, then draw from the exact table with as equal counts as can be."""
     for name, site in question.latents.items():
         if not getattr(site.fn, "has_enumerate_support", False):
             raise WorldError(
                 f"site {name!r} ({type(site.fn).__name__}) has no finite list of values; "
-                "method='enumerate' needs every latent of the past to have one. Use 'nuts' "
+                "method='enumerate' needs every latent of the past to have one. Use 'hmc' "
                 "(continuous) or 'importance' (anything)."
             )
-    states, log_joint = _table(question, progress)
+    states, log_joint = _table(question, order.progress)
     total = torch.logsumexp(log_joint, 0)
     if not total.isfinite():
         raise EvidenceError(
             f"none of the {len(states)} states of the past can have produced the evidence on "
             f"{question.data}."
         )
-    rng = np.random.default_rng(derive_seed(seed, "enumerate"))
+    rng = np.random.default_rng(derive_seed(order.seed, "enumerate"))
     weights = (log_joint - total).exp().numpy()
-    picked = rng.permutation(equal_draws(weights, draws * chains, rng))
+    picked = rng.permutation(equal_draws(weights, order.total, rng))
     values = {}
     for name in question.latents:
         column = torch.stack([state[name] for state in states])[torch.from_numpy(picked)]
-        values[name] = column.reshape(chains, draws, *column.shape[1:])
+        values[name] = column.reshape((order.chains, order.draws, *column.shape[1:]))
     return Drawn(values, attrs={"log_evidence": float(total), "states": len(states)})
 
 

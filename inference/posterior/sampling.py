@@ -3,39 +3,64 @@ r"""What was the past like, given the evidence?
 .. math:: p(\mathrm{past} \mid e)
 
 Only what runs before the switch is inferred; one posterior then serves every disciple and both
-values of X.
+values of X. Every run ends in a verdict, and a run that cannot be trusted says so.
 """
 
+import dataclasses
 import logging
+import math
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
-from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError, nearest
-from inference import schema
+from counterfactual_models.errors import (
+    EvidenceError,
+    ImpactWarning,
+    PosteriorError,
+    WorldError,
+    nearest,
+)
 from inference.labels import Labels
-from inference.posterior import enumeration, importance, nuts, prior
-from inference.posterior.convergence import judge
-from inference.posterior.engine import Drawn
+from inference.posterior import enumeration, hmc, importance, laplace, nuts, prior, svi
+from inference.posterior.assembly import add_log_densities, posterior_tree
+from inference.posterior.convergence import Verdict, judge
+from inference.posterior.engine import Drawn, Order
+from inference.posterior.executors import EXECUTORS
 from inference.posterior.question import Question, ask
-from inference.simulation import block_size, simulate
+from inference.posterior.tracing import Untraceable
 from inference.store import provenance
 
 __all__ = ["sample_posterior"]
 
 logger = logging.getLogger(__name__)
 
-_ENGINES = {
+_ENGINES: dict[str, Callable[[Question, Order], Drawn]] = {
     "enumerate": enumeration.draw,
+    "hmc": hmc.draw,
     "importance": importance.draw,
+    "laplace": laplace.draw,
     "nuts": nuts.draw,
     "prior": prior.draw,
+    "svi": svi.draw,
 }
-_INDEPENDENT = ("enumerate", "importance", "prior")
-_MOST_LOG_LIKELIHOODS = 20_000_000
+_MARKOV = ("hmc", "nuts")
+_APART = 0.15  # standard deviations of the mean, between two engines
+_PATIENCE = 600.0  # seconds that a fallback to NUTS may be expected to take
+_ADVICE = {
+    "hmc": "Take more draws or a longer warm-up (draws=, warmup=), give the site unit scale, or "
+    "reparametrise it (pyro.infer.reparam).",
+    "nuts": "Take more draws, give the site unit scale, or reparametrise it (pyro.infer.reparam).",
+    "importance": "The evidence points where the prior rarely goes: use method='hmc' "
+    "(continuous) or 'enumerate' (discrete).",
+}
+_ADVICE["svi"] = _ADVICE["laplace"] = (
+    "The posterior is not of the shape that was fitted: use method='hmc'."
+)
 
 
 def sample_posterior(
@@ -46,6 +71,10 @@ def sample_posterior(
     draws: int = 1000,
     chains: int = 4,
     seed: int = 0,
+    warmup: int | None = None,
+    save_warmup: bool = False,
+    compile: str = "auto",  # noqa: A002 (the field's word)
+    strict: bool = False,
     coords: Mapping[str, Any] | None = None,
     dims: Mapping[str, Sequence[str]] | None = None,
     log_likelihood: bool | None = None,
@@ -62,38 +91,55 @@ def sample_posterior(
         site after the switch is set aside for ``sample_worlds``: each (S, X) then has a posterior
         of its own, and ``shared_posterior`` is False in the attributes.
     method
-        ``prior`` (no evidence about the past), ``enumerate`` (discrete, exact), ``nuts``
-        (continuous), ``importance`` (anything the prior reaches), or ``auto``: the first of these
-        that applies.
+        ``auto``, or one of: ``prior`` (no evidence about the past; exact), ``enumerate``
+        (discrete; exact), ``hmc`` (continuous, discrete latents summed out; many short chains on
+        a traced graph), ``nuts`` (the same by Pyro's own sampler, slowly), ``importance``
+        (anything the prior reaches), ``laplace`` and ``svi`` (a Gaussian fitted, then weighed).
+        ``auto`` is exact where it can be, else ``hmc``; where that fails it warms up longer, then
+        tries ``nuts``, and `attempts` in the attributes tells the story.
     draws, chains
-        Draws per chain, and chains.
+        Draws per chain, and chains. ``hmc`` returns at least draws x chains, as more and shorter
+        chains; ``regroup`` folds them.
     seed
         The same seed gives the same numbers.
+    warmup
+        Iterations of each chain before its draws; by default 300 (hmc) or half of `draws` (nuts).
+    save_warmup
+        Keep them, in `warmup_posterior` and `warmup_sample_stats`.
+    compile
+        Who runs the graph of the density: ``torchscript``, ``python``, ``inductor`` (seconds to
+        compile, several times faster), or ``auto``, which compiles when the run is long.
+    strict
+        Raise instead of warning when the verdict is bad.
     coords, dims
         Labels of axes: ``{"city": ["paris", "rome"]}``, and names for axes that no plate names:
         ``{"visits": ["city"]}``. Plates name the rest.
     log_likelihood
-        Whether to keep the log-likelihood of each datum in each draw; by default up to 20 million
+        Whether to keep the log-likelihood of each datum, and the log prior, in each draw; by default up to 20 million
         numbers.
     progress
-        Show a progress bar, if there is a terminal.
+        Show a progress bar and the verdict, if there is a terminal. Interrupted after the
+        warm-up, the draws there are are kept.
 
     Returns
     -------
     xr.DataTree
         Groups `posterior`, `sample_stats`, `convergence` (R-hat and effective draws of each
-        latent), `observed_data`, `log_likelihood`, with ArviZ's dims chain and draw.
+        latent), `observed_data`, `log_likelihood`, `log_prior`, with ArviZ's dims chain and draw; `verdict`
+        and `attempts` are in the attributes.
 
     Raises
     ------
     WorldError, EvidenceError
         Before any sampling, for what does not fit; the nearest name is offered.
+    PosteriorError
+        With ``strict=True``, when the draws are not to be trusted; it holds them.
 
     Warns
     -----
     ImpactWarning
-        When chains disagree, mix badly or diverge: the site is named. When there is evidence about
-        sites after the switch.
+        When chains disagree, mix badly or diverge, or weights are uneven: the site is named. When
+        there is evidence about sites after the switch.
 
     Examples
     --------
@@ -103,20 +149,160 @@ def sample_posterior(
     >>> tree = inference.sample_posterior(
     ...     example.world, example.evidence, "importance", draws=500, progress=False)
     >>> sorted(tree.children)
-    ['convergence', 'log_likelihood', 'observed_data', 'posterior', 'sample_stats']
+    ['convergence', 'log_likelihood', 'log_prior', 'observed_data', 'posterior', 'sample_stats']
+    >>> tree.attrs["verdict"].split(":")[0]
+    'good'
     """
-    _check_counts(draws, chains)
-    draws, chains, seed = int(draws), int(chains), int(seed)
+    _check_counts(draws=draws, chains=chains)
+    _check_counts(warmup=1 if warmup is None else warmup)
+    if compile not in ("auto", *EXECUTORS):
+        raise WorldError(f"there is no compile={compile!r}. " + nearest(compile, EXECUTORS))
+    order = Order(int(draws), int(chains), int(seed), warmup, 1, save_warmup, compile, progress)
     question = ask(world, evidence)
     labels = Labels(coords, dims, question.whole.sites)
-    method = _choose(question, method)
-    logger.info("posterior of %s by %s", question.name, method)
+    chosen = _choose(question, method)
     _warn_of_later(question)
-    drawn = _ENGINES[method](question, draws=draws, chains=chains, seed=seed, progress=progress)
-    tree = _tree(question, drawn, labels, _attrs(question, drawn, method, seed, [chains, draws]))
-    _add_log_likelihood(tree, question, drawn, labels, seed, log_likelihood)
-    judge(tree, independent=method in _INDEPENDENT)
+    search = _search(question, order, chosen, auto=method == "auto")
+    drawn = search.best.drawn
+    tree = posterior_tree(question, drawn, labels, _attrs(question, search, order))
+    tree["convergence"] = xr.DataTree(search.best.verdict.statistics)
+    add_log_densities(
+        tree, question, drawn.values, labels, seed=order.seed, wanted=log_likelihood
+    )
+    _say(tree, search.best, order, strict=strict)
     return tree
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One run of one engine, and what it is worth."""
+
+    method: str
+    drawn: Drawn
+    verdict: Verdict
+
+
+class _Search:
+    """Runs engines until one can be trusted, and remembers what each was worth."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.done: list[_Attempt] = []
+        self.told: list[dict[str, str]] = []
+
+    def run(self, method: str, order: Order) -> bool:
+        """Run an engine; tell whether to stop here. What it raises is raised."""
+        logger.info("posterior of %s by %s", self.question.name, method)
+        drawn = _ENGINES[method](self.question, order)
+        verdict = _judged(self.question, drawn, method)
+        apart = _apart(drawn, self.done[-1].drawn) if self.done and method == "nuts" else ""
+        if apart:  # four chains may have missed what made sixty-four disagree
+            problem = f"{apart!r} is elsewhere than 64 chains of hmc found it"
+            verdict = dataclasses.replace(verdict, problems=(*verdict.problems, problem))
+        logger.info("%s: %s", method, verdict)
+        self.done.append(_Attempt(method, drawn, verdict))
+        self.told.append({"method": method, "verdict": str(verdict)})
+        return verdict.good or bool(drawn.attrs.get("interrupted"))
+
+    def try_(self, method: str, order: Order) -> bool:
+        """Run an engine; where it cannot run, remember why, and go on."""
+        try:
+            return self.run(method, order)
+        except (Untraceable, WorldError) as error:
+            logger.info("%s could not be run: %s", method, error)
+            self.told.append({"method": method, "verdict": f"could not be run: {error}"})
+            return False
+
+    @property
+    def best(self) -> _Attempt:
+        """The first that is good, else the one with most effective draws."""
+        good = [attempt for attempt in self.done if attempt.verdict.good]
+        return good[0] if good else max(self.done, key=lambda a: a.verdict.effective)
+
+
+def _search(question: Question, order: Order, method: str, *, auto: bool) -> _Search:
+    search = _Search(question)
+    if not auto or method != "hmc":
+        try:
+            search.run(method, order)
+        except Untraceable as error:
+            raise WorldError(
+                f"the density of the past cannot be made a graph, as method={method!r} needs it: "
+                f"{error}. Use method='nuts', which runs the program as it is (or write "
+                "torch.where for a branch)."
+            ) from error
+        return search
+    if search.try_("hmc", order):
+        return search
+    if search.done and search.try_("hmc", _longer(order, search.done[-1])):
+        return search
+    expected = nuts.expected_seconds(
+        question, order, search.done[-1].drawn if search.done else None
+    )
+    if search.done and expected > _PATIENCE:
+        verdict = f"not tried: it would take about {expected / 60:.0f} minutes; ask with method="
+        search.told.append({"method": "nuts", "verdict": verdict + "'nuts'"})
+        return search
+    if search.try_("nuts", order) or search.done:
+        return search
+    search.run("importance", order)
+    return search
+
+
+def _longer(order: Order, last: _Attempt) -> Order:
+    """Ask for a longer warm-up, and for more iterations a draw if the chains were slow."""
+    short = order.total / 10 / max(last.verdict.effective, 1.0)
+    warmup = 2 * int(last.drawn.attrs["warmup"])
+    return dataclasses.replace(order, warmup=warmup, thin=min(10, max(2, math.ceil(2 * short))))
+
+
+def _judged(question: Question, drawn: Drawn, method: str) -> Verdict:
+    plain = posterior_tree(question, drawn, Labels(None, None, question.whole.sites), {})
+    return judge(plain, drawn.attrs, independent=method not in _MARKOV)
+
+
+def _apart(drawn: Drawn, earlier: Drawn) -> str:
+    """Name a latent whose mean is not where an earlier, doubtful run saw it."""
+    for name, values in drawn.values.items():
+        mine, theirs = (v.double().flatten(0, 1) for v in (values, earlier.values[name]))
+        gap = (mine.mean(0) - theirs.mean(0)).abs()
+        if (gap > _APART * theirs.std(0)).any():
+            return name
+    return ""
+
+
+def _attrs(question: Question, search: _Search, order: Order) -> dict[str, Any]:
+    best = search.best
+    return {
+        **provenance(),
+        "name": question.name,
+        "world": question.name,
+        "world_hash": question.hash,
+        "method": best.method,
+        "verdict": str(best.verdict),
+        "attempts": search.told,
+        "seed": order.seed,
+        "shape": [order.chains, order.draws],
+        "shared_posterior": not question.later,
+        "evidence": question.data,
+        "evidence_after_switch": question.later,
+        **best.drawn.attrs,
+    }
+
+
+def _say(tree: xr.DataTree, best: _Attempt, order: Order, *, strict: bool) -> None:
+    """End the run in one line; warn or raise when it is a bad one."""
+    if order.progress and sys.stderr.isatty():
+        tqdm.write(f"{best.method}: {best.verdict}", file=sys.stderr)
+    if best.verdict.good:
+        return
+    text = (
+        f"the posterior is not to be trusted yet: {'; '.join(best.verdict.problems)}. "
+        + _ADVICE[best.method]
+    )
+    if strict:
+        raise PosteriorError(text, tree)
+    warnings.warn(text, ImpactWarning, stacklevel=3)
 
 
 def _warn_of_later(question: Question) -> None:
@@ -129,8 +315,8 @@ def _warn_of_later(question: Question) -> None:
         )
 
 
-def _check_counts(draws: int, chains: int) -> None:
-    for name, count in (("draws", draws), ("chains", chains)):
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
         if int(count) != count or count < 1:
             raise WorldError(f"got {name}={count}; expected a whole number of at least 1.")
 
@@ -148,85 +334,15 @@ def _choose(question: Question, method: str) -> str:
     if tempered and method in ("prior", "importance"):
         raise WorldError(
             f"the density of site {tempered[0]!r} is scaled or masked (poutine.scale, "
-            f"poutine.mask), which method={method!r} cannot draw from; use 'nuts' or 'enumerate'."
+            f"poutine.mask), which method={method!r} cannot draw from; use 'hmc' or 'enumerate'."
         )
     if method != "auto":
         return method
-    if not known or not question.latents:
+    if (not known and not tempered) or not question.latents:
         return "prior"
     if enumeration.count_states(question) <= enumeration.LIMIT:
         return "enumerate"
-    discrete = any(site.fn.support.is_discrete for site in question.latents.values())
-    return "importance" if discrete else "nuts"
-
-
-def _attrs(
-    question: Question, drawn: Drawn, method: str, seed: int, shape: list[int]
-) -> dict[str, Any]:
-    return {
-        **provenance(),
-        "name": question.name,
-        "world": question.name,
-        "world_hash": question.hash,
-        "method": method,
-        "seed": seed,
-        "shape": shape,
-        "shared_posterior": not question.later,
-        "evidence": question.data,
-        "evidence_after_switch": question.later,
-        **drawn.attrs,
-    }
-
-
-def _tree(question: Question, drawn: Drawn, labels: Labels, attrs: dict[str, Any]) -> xr.DataTree:
-    lead = (schema.CHAIN, schema.DRAW)
-    posterior = labels.dataset({n: v.cpu().numpy() for n, v in drawn.values.items()}, lead)
-    stats = xr.Dataset({name: (lead, stat) for name, stat in drawn.stats.items()})
-    if drawn.values:
-        index = {dim: np.arange(posterior.sizes[dim]) for dim in lead}
-        posterior, stats = posterior.assign_coords(index), stats.assign_coords(index)
-    observed = {n: v.cpu().numpy() for n, v in question.observed.items() if v.numel()}
-    made_by = {"inference_library": "pyro-ppl", "sample_dims": list(lead)}
-    groups = {
-        "posterior": posterior.assign_attrs(made_by),
-        "sample_stats": stats.assign_attrs(made_by),
-        "observed_data": labels.dataset(observed),
-    }
-    tree = xr.DataTree.from_dict(groups, name=question.name)
-    tree.attrs = schema.encode_attrs(attrs)
-    return tree
-
-
-def _add_log_likelihood(
-    tree: xr.DataTree,
-    question: Question,
-    drawn: Drawn,
-    labels: Labels,
-    seed: int,
-    wanted: bool | None,
-) -> None:
-    """Add ArviZ's pointwise log-likelihood, in blocks of draws."""
-    program, sites = question.program, question.whole.sites
-    scored = [name for name in question.data if sites[name].value.numel()]
-    if not scored or not drawn.values or wanted is False:
-        return
-    chains, draws = next(iter(drawn.values.values())).shape[:2]
-    total = chains * draws
-    numbers = total * sum(sites[name].value.numel() for name in scored)
-    if wanted is None and numbers > _MOST_LOG_LIKELIHOODS:
-        logger.info("log_likelihood left out: %d numbers; ask with log_likelihood=True", numbers)
-        return
-    scores = simulate(
-        program,
-        {n: v.reshape(total, *v.shape[2:]) for n, v in drawn.values.items()},
-        draws=total,
-        key=(seed, "log_likelihood"),
-        record=(),
-        score=scored,
-        size=block_size(program.anatomy, scored=True),
-    ).log_prob
-    arrays = {
-        name: rows.reshape(chains, draws, *rows.shape[1:]).cpu().numpy()
-        for name, rows in scores.items()
-    }
-    tree["log_likelihood"] = xr.DataTree(labels.dataset(arrays, (schema.CHAIN, schema.DRAW)))
+    discrete = {n: s for n, s in question.latents.items() if s.fn.support.is_discrete}
+    if any(not getattr(s.fn, "has_enumerate_support", False) for s in discrete.values()):
+        return "importance"
+    return "importance" if len(discrete) == len(question.latents) else "hmc"
