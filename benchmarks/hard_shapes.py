@@ -123,9 +123,7 @@ def wishart_correlations(draws):
 def truth(name):
     """Quantiles of every element that moves, from independent draws of the program itself."""
     if name == "correlation_matrix":
-        drawn = xr.Dataset(
-            {"x": (("draw", "x_dim_0", "x_dim_1"), wishart_correlations(400_000))}
-        )
+        drawn = xr.Dataset({"x": (("draw", "x_dim_0", "x_dim_1"), wishart_correlations(400_000))})
         return drawn.quantile(LEVELS, "draw")
     tree = inference.sample_posterior(
         world(SHAPES[name]), draws=100_000, chains=4, seed=77, progress=False

@@ -77,7 +77,8 @@ class Labels:
         """Take over the labels that an earlier result gave to the same dims."""
         for group in ("posterior", "observed_data"):
             for dim, values in tree[group].coords.items():
-                self.coords.setdefault(str(dim), values.values)
+                if dim not in RESERVED:
+                    self.coords.setdefault(str(dim), values.values)
 
     def of(self, name: str) -> list[str]:
         """Name the axes of a site."""

@@ -7,9 +7,11 @@ come in blocks of a size that the world alone decides, a seed for each site and 
 whatever else is asked for.
 """
 
+import gc
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +26,7 @@ from inference.agreement import agrees_with_vmap, hold_some
 from inference.batches import Block, NotVectorisable, run_abreast, run_singly
 from inference.passes import Program
 
-__all__ = ["Draws", "Program", "block_size", "simulate"]
+__all__ = ["Draws", "Program", "block_size", "keep_memory", "simulate"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ _NUMBERS_PER_SITE = 1 << 21  # some megabytes: beyond that the cost is page faul
 _NUMBERS_PER_BLOCK = 1 << 24  # what a block holds in memory, some hundred megabytes at most
 _KEPT = 31 << 20  # bytes; of larger pieces glibc learns nothing
 _LARGEST_BLOCK = 1 << 14
+
+_Values = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def simulate(
     step = max(1, size // copies)
     done, way = 0, _Way()
     values, log_prob = _Rows(draws * copies), _Rows(draws * copies)
-    _keep_memory()
+    keep_memory()
     with isolated(derive_seed(*key)):
         while done < draws:
             count = min(step, draws - done)
@@ -137,9 +141,6 @@ def simulate(
     return Draws(values.rows, log_prob.rows, how)
 
 
-Values = dict[str, torch.Tensor]
-
-
 class _Way:
     """How the blocks of a program are run: what the first ones show serves the later ones."""
 
@@ -147,13 +148,14 @@ class _Way:
     by_vmap = True
     seen = watched = False
 
-    def run(self, block: Block) -> tuple[Values, Values]:
+    def run(self, block: Block) -> tuple[_Values, _Values]:
         """Run a block: values and log-probabilities."""
         if self.refused:
             with translated(block.program.what):
                 return run_singly(block, block.pins, block.draws, block.record, block.score)
-        batch = run_abreast(block)
-        self.by_vmap = self.by_vmap and agrees_with_vmap(block, batch, first=not self.seen)
+        with _no_collection():
+            batch = run_abreast(block)
+            self.by_vmap = self.by_vmap and agrees_with_vmap(block, batch, first=not self.seen)
         if not self.by_vmap:
             hold_some(block, batch, first=not self.watched)
             self.watched = True
@@ -165,9 +167,9 @@ class _Rows:
     """Blocks of draws written one below the other."""
 
     def __init__(self, draws: int) -> None:
-        self.draws, self.rows = draws, Values()
+        self.draws, self.rows = draws, _Values()
 
-    def put(self, first: int, block: Values) -> None:
+    def put(self, first: int, block: _Values) -> None:
         for name, values in block.items():
             if len(values) == self.draws:
                 self.rows[name] = values.contiguous()
@@ -185,7 +187,22 @@ def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(raw).view(like.dtype).view(shape)
 
 
-def _keep_memory() -> None:
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Put off Python's search for circular garbage: a thousand sites would set one off each time.
+
+    It looks at every object of every library, and takes as long as the sites do.
+    """
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
+def keep_memory() -> None:
     """Let glibc keep what is freed: it gives back all beyond twice the largest piece freed so far.
 
     What one block frees the next would have to get back, page by page.
@@ -198,7 +215,7 @@ def _copied(values: torch.Tensor, copies: int) -> torch.Tensor:
 
 
 def _refuse_non_finite(
-    program: Program, values: Values, log_prob: Values, first: int, copies: int
+    program: Program, values: _Values, log_prob: _Values, first: int, copies: int
 ) -> None:
     every = [
         value for value in (*values.values(), *log_prob.values()) if value.dtype.is_floating_point

@@ -1,5 +1,6 @@
 """A batch of draws is what its draws are one by one: against single runs and closed forms."""
 
+import gc
 from functools import partial
 
 import numpy as np
@@ -191,6 +192,17 @@ def test_what_is_not_finite_is_refused_by_the_number_of_its_draw(copies):
     x[37] = torch.nan
     with pytest.raises(cm.WorldError, match="'m' is nan in draw 37 "):
         run(one_site(lambda x: dist.Normal(0.0, 1.0)), {"x": x}, 12, copies=copies)
+
+
+def test_garbage_is_collected_again_after_a_world_that_fails():
+    def world(disciple):
+        x = pyro.sample("x", dist.Normal(0.0, 1.0))
+        cm.switch()
+        cm.measure("m", torch.log(x))
+
+    with pytest.raises(cm.WorldError):
+        run(world, {"x": -torch.ones(20)}, 20)
+    assert gc.isenabled()
 
 
 def test_numbers_too_large_to_be_added_up_are_still_finite():

@@ -78,8 +78,8 @@ class StepSize:
     >>> tuned = StepSize(0.1)
     >>> for _ in range(200):
     ...     step = tuned.update(accepted=math.exp(-tuned.now))  # 0.8 is accepted at 0.223
-    >>> round(tuned.averaged, 2)
-    0.22
+    >>> 0.2 < tuned.averaged < 0.25
+    True
     """
 
     def __init__(self, start: float) -> None:

@@ -24,6 +24,7 @@ import xarray as xr
 
 from inference import schema
 from inference.arrays.weights import doubtful
+from inference.posterior.starts import GROUPS
 
 __all__ = ["Verdict", "judge"]
 
@@ -92,7 +93,7 @@ def judge(tree: xr.DataTree, attrs: Mapping[str, Any], *, independent: bool) -> 
         # Single elements may be fixed by their support, as those of a Cholesky factor are.
         still = [n for n, v in drawn.items() if (v.std([schema.CHAIN, schema.DRAW]) == 0).all()]
         problems += [f"{str(name)!r} never moves" for name in still]
-        problems += _chains(drawn, statistics, worst, superchains)
+        problems += _chains(drawn, statistics, worst)
         problems += _moves(tree["sample_stats"].to_dataset())
     figures = _figures(worst, tree, attrs, independent)
     return Verdict(figures, tuple(problems), statistics, worst["ess_bulk"][0])
@@ -139,26 +140,18 @@ def _weights(attrs: Mapping[str, Any]) -> list[str]:
 
 
 def _chains(
-    drawn: xr.Dataset,
-    statistics: xr.Dataset,
-    worst: Mapping[str, tuple[float, str]],
-    superchains: int,
+    drawn: xr.Dataset, statistics: xr.Dataset, worst: Mapping[str, tuple[float, str]]
 ) -> list[str]:
     problems = []
     if "rhat_nested" in worst:
-        # By chance alone the square of nested R-hat exceeds 1 by superchains / ESS x chi2 / df.
-        chance = superchains * _NOISE / statistics.sel(statistic="ess_bulk")
-        allowed = np.sqrt(_WORST_NESTED**2 + chance)
-        excess = statistics.sel(statistic="rhat_nested") - allowed
-        site, over = _largest(excess)
-        if over > 0:
-            value = float(statistics[site].sel(statistic="rhat_nested").max())
-            problems.append(
-                f"nested R-hat of {site!r} is {value:.2f}: chains remember their start"
-            )
-    elif worst["rhat"][0] > _WORST_RHAT:
-        value, site = worst["rhat"]
-        problems.append(f"R-hat of {site!r} is {value:.2f} (wanted below {_WORST_RHAT})")
+        site, value = _above_chance(drawn, statistics, "rhat_nested", _WORST_NESTED)
+        told = "chains remember their start"
+    else:
+        site, value = _above_chance(drawn, statistics, "rhat", _WORST_RHAT)
+        told = "chains disagree"
+    if site:
+        kind = "nested R-hat" if "rhat_nested" in worst else "R-hat"
+        problems.append(f"{kind} of {site!r} is {value:.2f}: {told}")
     total = drawn.sizes[schema.CHAIN] * drawn.sizes[schema.DRAW]
     wanted = min(400.0, max(100.0, total / 10))
     for name, where, share in (("ess_bulk", "", 1.0), ("ess_tail", " in the tails", 0.5)):
@@ -168,6 +161,27 @@ def _chains(
                 f"{site!r} has {value:.0f} effective draws{where} (wanted {share * wanted:.0f})"
             )
     return problems
+
+
+def _above_chance(
+    drawn: xr.Dataset, statistics: xr.Dataset, name: str, limit: float
+) -> tuple[str, float]:
+    """Find the site whose R-hat exceeds the limit by more than chance, and its R-hat.
+
+    Of K groups of chains that do agree, the square of R-hat exceeds 1 by K / ESS x chi2 / df; and
+    R-hat looks at the scale of the draws too, whose effective draws are those of the squares.
+    """
+    found = statistics.sel(statistic=name)
+    if all(float(v.max()) <= limit for v in found.values()):
+        return "", 0.0
+    groups = GROUPS if name == "rhat_nested" else 2 * drawn.sizes[schema.CHAIN]
+    squares = ((drawn - drawn.mean()) ** 2).map(lambda v: v.astype(float))
+    scale = _dataset(azs.ess(squares, method="mean"))
+    ess = np.minimum(statistics.sel(statistic="ess_bulk"), scale)
+    excess = found - np.sqrt(limit**2 + groups * _NOISE / ess)
+    tops = {str(n): float(np.nanmax(v.values, initial=-np.inf)) for n, v in excess.items()}
+    site = max(tops, key=tops.__getitem__)
+    return (site, float(found[site].max())) if tops[site] > 0 else ("", 0.0)
 
 
 def _moves(stats: xr.Dataset) -> list[str]:
@@ -187,12 +201,6 @@ def _bfmi(energy: np.ndarray) -> float:
     """Energy that a fresh momentum brings, as a share of what there is to explore; all chains."""
     spread = energy.var()
     return float(np.square(np.diff(energy, axis=1)).mean() / spread) if spread > 0 else 1.0
-
-
-def _largest(values: xr.Dataset) -> tuple[str, float]:
-    found = {str(n): float(np.nanmax(v.values, initial=-np.inf)) for n, v in values.items()}
-    site = max(found, key=found.__getitem__)
-    return site, found[site]
 
 
 def _figures(

@@ -232,7 +232,6 @@ def _drawn_discrete(
     found: dict[str, list[torch.Tensor]] = {name: [] for name in density.discrete}
     count = len(next(iter(latents.values())))
     rows = _ROWS_PER_PASS if _fits_a_plate(density, latents) else 1
-    sampler = infer_discrete(config_enumerate(program), first_available_dim=-2 - nesting)
     with isolated(seed), pyro.validation_enabled(False), torch.no_grad():
         for first in range(0, count, rows):
             block = {n: v[first : first + rows] for n, v in latents.items()}
@@ -241,11 +240,10 @@ def _drawn_discrete(
             for name, values in block.items():
                 ones = (1,) * (nesting - sites[name].batch_ndim)
                 wide[name] = values.reshape((size, *ones, *values.shape[1:]))
-            with (
-                poutine.trace() as tracer,
-                pyro.plate("_draws", size, dim=-1 - nesting),
-                Pin(wide),
-            ):
+            # The plate goes inside: seen from outside, all draws would share one discrete value.
+            plated = pyro.plate("_draws", size, dim=-1 - nesting)(Pin(wide)(program))
+            sampler = infer_discrete(config_enumerate(plated), first_available_dim=-2 - nesting)
+            with poutine.trace() as tracer:
                 sampler()
             for name in density.discrete:
                 own, value = sites[name], tracer.trace.nodes[name]["value"]

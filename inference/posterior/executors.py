@@ -1,18 +1,23 @@
-"""Who runs a graph of tensor operations? Three ways behind one signature, slow and sure to fast."""
+"""Who runs a graph of tensor operations? Three ways behind one signature."""
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.fx import GraphModule
 
 __all__ = ["EXECUTORS", "Function", "compiler_there"]
 
-Function = Callable[..., Any]
+
+class Function(Protocol):
+    """Points (batch, dim) -> gradients (batch, dim), values (batch,)."""
+
+    def __call__(self, points: torch.Tensor, /) -> Any:
+        """Run it, on a batch of the size it was made for."""
 
 
-def _python(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Function:
+def _python(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
     """Run it as Python, one operation at a time."""
 
     def run(*inputs: torch.Tensor) -> Any:
@@ -22,7 +27,7 @@ def _python(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Function:
     return run
 
 
-def _torchscript(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Function:
+def _torchscript(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
     """Run it in TorchScript's interpreter: no Python, no compiler, a tenth of a second to make."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -36,7 +41,7 @@ def _torchscript(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Funct
     return run
 
 
-def _inductor(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Function:
+def _inductor(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
     """Compile it to fused machine code: seconds to make, several times faster to run."""
     import torch._inductor as inductor
 
@@ -51,7 +56,7 @@ def _inductor(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> Function
     return run
 
 
-EXECUTORS: dict[str, Callable[[GraphModule, tuple[torch.Tensor, ...]], Function]] = {
+EXECUTORS: dict[str, Callable[[GraphModule, tuple[torch.Tensor, ...]], Callable[..., Any]]] = {
     "torchscript": _torchscript,
     "python": _python,
     "inductor": _inductor,

@@ -22,11 +22,7 @@ _ADDED = ("gradients", "sampling_seconds", "compile_seconds")
 
 
 def extend_posterior(
-    world: Callable[..., Any],
-    posterior: xr.DataTree,
-    draws: int,
-    *,
-    progress: bool = True,
+    world: Callable[..., Any], posterior: xr.DataTree, draws: int, *, progress: bool = True
 ) -> xr.DataTree:
     """Draw more of the same posterior: no new warm-up, and the same chains.
 
@@ -44,8 +40,7 @@ def extend_posterior(
     Returns
     -------
     xr.DataTree
-        The same tree with longer chains, judged anew. Drawing 50 and then 50 more gives the
-        numbers of 100 at once.
+        The same tree with longer chains, judged anew: the numbers of one longer run.
 
     Raises
     ------

@@ -21,7 +21,7 @@ from torch.fx import GraphModule
 from counterfactual_models.handlers import isolated
 from inference.posterior.density import Density
 from inference.posterior.executors import EXECUTORS, Function
-from inference.posterior.tracing import Untraceable, mapped, told, traced
+from inference.posterior.tracing import Untraceable, mapped, one_line, traced
 
 __all__ = ["Graph", "graph_of", "verify"]
 
@@ -71,7 +71,7 @@ class Graph:
             function = EXECUTORS[executor](self.module, (example, *inputs))
             function(example, *inputs)
         except Exception as error:  # a compiler says whatever it likes
-            raise Untraceable(f"executor {executor!r}: {told(error)}") from error
+            raise Untraceable(f"executor {executor!r}: {one_line(error)}") from error
 
         def run(points: torch.Tensor) -> Any:
             if self.whole:

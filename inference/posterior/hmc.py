@@ -20,7 +20,7 @@ import torch
 from counterfactual_models.errors import ImpactWarning
 from counterfactual_models.handlers import derive_seed
 from inference.posterior.adaptation import Metric, Moments, StepSize, Trajectory
-from inference.posterior.density import Density, density_of, refuse_uncountable
+from inference.posterior.density import density_of, refuse_uncountable
 from inference.posterior.engine import Drawn, Order, bar
 from inference.posterior.executors import Function, compiler_there
 from inference.posterior.graph import Graph, graph_of
@@ -28,6 +28,7 @@ from inference.posterior.lost import lost_chains
 from inference.posterior.question import Question
 from inference.posterior.starts import GROUPS, find_starts
 from inference.posterior.tracing import Untraceable
+from inference.simulation import keep_memory
 
 __all__ = ["CHAINS", "draw"]
 
@@ -42,9 +43,7 @@ _ASCENT = 15  # steps of Adam from the start: 60 ran into the spike of a centred
 _WORTH_COMPILING = 20.0  # CPU seconds of gradients ahead that pay for a compiler
 
 
-def draw(
-    question: Question, order: Order, state: Mapping[str, np.ndarray] | None = None
-) -> Drawn:
+def draw(question: Question, order: Order, state: Mapping[str, np.ndarray] | None = None) -> Drawn:
     """Run 64 chains on the traced graph; keep as many as the draws asked for are worth.
 
     Interrupted after the warm-up, it keeps the draws there are; before, it raises. With the
@@ -59,6 +58,7 @@ def draw(
     """
     refuse_uncountable(question, "hmc")
     begun = time.process_time()
+    keep_memory()
     density = density_of(question)
     graph = graph_of(density, CHAINS)
     kept, length = (order.chains, order.draws) if state else _shape(order)
@@ -390,7 +390,7 @@ class _Record:
 
 
 def _halton(index: int) -> float:
-    """The Halton sequence of base 2: points of (0, 1) that fill it evenly."""
+    """Give a point of the Halton sequence of base 2, which fills (0, 1) evenly."""
     value, digit = 0.0, 0.5
     while index:
         value += digit * (index % 2)

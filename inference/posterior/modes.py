@@ -22,6 +22,7 @@ _ASCENT = 15  # steps of Adam: more run into the spike of a centred hierarchy
 _NEWTON = 50
 _LENGTHS = 8  # lengths of a Newton step that are tried, each an eighth of the one before
 _STEEPEST = 1e6  # entry of a curvature of unit diagonal; at a peak they are at most 1
+_NUMBERS = 4_000_000  # of the curvatures of all starts together
 _STALLED = 0.1  # nats that a start which rises no more may be short of its peak
 _SAME = 0.5  # standard deviations: peaks nearer than that are one
 _NEGLIGIBLE = 7.0  # nats below the heaviest: such a peak holds a thousandth of the past
@@ -76,7 +77,12 @@ def find_modes(surface: Surface, starts: torch.Tensor) -> tuple[list[Mode], str]
     tuple of list and str
         Modes, the heaviest first; and if there is none, what is wrong, naming the latent.
     """
-    climb = _Climb(surface, ascend(surface, starts))
+    points = ascend(surface, starts)
+    few = max(1, _NUMBERS // surface.density.dim**2)
+    if few < len(points):  # a curvature each would be too much: the highest only
+        heights = surface.heights(points).nan_to_num(-math.inf)
+        points = points[heights.argsort(descending=True)[:few]]
+    climb = _Climb(surface, points)
     climb.run()
     modes: list[Mode] = []
     faults: list[str] = []
@@ -157,13 +163,10 @@ class _Climb:
         size = self._sizes(hessian.diagonal(dim1=-2, dim2=-1), gradient)
         self.width[rows] = torch.minimum(self._part * size, 1 + 0.01 * self.point[rows].abs())
         scaled = _scaled(hessian, size)
-        found = torch.linalg.eigh((scaled + scaled.mT) / 2)
-        eigenvalues, vectors = (part.to(size) for part in found)
-        # Absolute values: away from a saddle, not into it.
-        curved = eigenvalues.abs().clamp(min=self._flattest)
-        along = (vectors.mT @ (size * gradient)[:, :, None])[:, :, 0]
-        step = size * (vectors @ (along / curved)[:, :, None])[:, :, 0]
-        self.short[rows] = 0.5 * (along.square() / curved).sum(1)
+        slope = (size * gradient).double()
+        step = _newton((scaled + scaled.mT) / 2, slope, self._flattest)
+        self.short[rows] = 0.5 * (slope * step).sum(1).to(size)
+        step = size * step.to(size)
         lengths = 8.0 ** -torch.arange(_LENGTHS).to(step)
         ahead = self.point[rows] + lengths[:, None, None] * step
         slopes, heights = self.surface(ahead.reshape(-1, ahead.shape[-1]))
@@ -193,6 +196,17 @@ class _Climb:
         """Tell the width of the density along each axis, from its curvature or its slope."""
         least = torch.finfo(gradient.dtype).tiny ** 0.5
         return diagonal.nan_to_num().abs().maximum(1e-3 * gradient.abs()).clamp(min=least).rsqrt()
+
+
+def _newton(curvature: torch.Tensor, slope: torch.Tensor, flattest: float) -> torch.Tensor:
+    """Solve curvature @ step = slope; where it is curved upwards, step away from the saddle."""
+    factor, failed = torch.linalg.cholesky_ex(curvature)
+    step = torch.cholesky_solve(slope[:, :, None], factor)[:, :, 0]
+    for row in failed.nonzero()[:, 0].tolist():
+        eigenvalues, vectors = torch.linalg.eigh(curvature[row])
+        size = eigenvalues.abs().clamp(min=flattest)
+        step[row] = vectors @ ((vectors.mT @ slope[row]) / size)
+    return step
 
 
 def _scaled(hessian: torch.Tensor, size: torch.Tensor) -> torch.Tensor:

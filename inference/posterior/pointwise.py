@@ -96,7 +96,8 @@ def _mapped(
             ):
                 raise Untraceable(f"the traced density of {name!r} differs from that of a run")
         rows = [_padded(module, part, len(example[0])) for part in zip(*blocks, strict=True)]
-    return {name: torch.cat(part) for name, part in zip(names, zip(*rows, strict=True), strict=True)}
+    columns = zip(*rows, strict=True)
+    return {name: torch.cat(part) for name, part in zip(names, columns, strict=True)}
 
 
 def _padded(

@@ -1,4 +1,4 @@
-"""Where do chains begin? At points of finite density, half from the prior, half about the origin."""
+"""Where do chains begin? At points of finite density: of the prior, and about the origin."""
 
 import pyro
 import torch

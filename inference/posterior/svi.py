@@ -43,8 +43,10 @@ from inference.posterior.surface import BLOCK, Surface, surface_of
 __all__ = ["draw"]
 
 _LARGEST_DENSE = 256
+_LARGEST_CURVED = 512  # dimensions beyond which the curvature of a peak costs more than a fit
 _MOST_STEPS = 10_000
-_WINDOW = 50
+_WINDOW, _LONGEST = 50, 200  # steps that are judged together
+_FINE = 0.05  # nats of noise that leave nothing to be seen by judging more of them
 _RACE = 3 * _WINDOW
 _TIE = 0.1  # nats: then the peaks have it, who know of each other
 _RATES = (0.05, 0.02, 0.008, 0.003)
@@ -94,7 +96,7 @@ def _raced(
     points = ascend(surface, starts)
     best = points[surface.heights(points).nan_to_num(-np.inf).argmax()]
     plain = _Fit(surface, best, torch.eye(len(best)).to(best), 0.1, derive_seed(seed, "svi"))
-    modes, _ = find_modes(surface, starts)
+    modes = find_modes(surface, starts)[0] if len(best) <= _LARGEST_CURVED else []
     peaks = [
         _Fit(surface, mode.point, mode.scale, 1.0, derive_seed(seed, "svi", k))
         for k, mode in enumerate(modes)
@@ -126,6 +128,7 @@ class _Fit:
         self.surface, self.point, self.scale, self.seed = surface, point, scale, seed
         self.rates = list(_RATES)
         self.steps = 0
+        self.window = _WINDOW
         self.bound = _NOWHERE
         store = pyro.get_param_store()
         with isolated(seed), store.scope(), pyro.validation_enabled(False):
@@ -142,19 +145,25 @@ class _Fit:
         while self.rates and self.steps < most:
             for group in self._optimiser.param_groups:
                 group["lr"] = self.rates[0] * gentle
-            count = min(_WINDOW, most - self.steps)
+            count = min(self.window, most - self.steps)
             key = derive_seed(self.seed, self.steps)
             with isolated(key), pyro.validation_enabled(False), torch.enable_grad():
                 bounds = [self._step() for _ in range(count)]
             self.steps += count
             told(count)
             mean, noise = float(np.mean(bounds)), 2 * float(np.std(bounds)) / count**0.5
+            if _NOWHERE in bounds:
+                mean, noise = _NOWHERE, 0.0
             if mean > self.bound + noise:
                 self.bound, self._kept = mean, copy.deepcopy(self._guide.state_dict())
                 continue
-            self.rates.pop(0)
             if not mean > self.bound - noise:  # it ran away
                 self._guide.load_state_dict(self._kept)
+            elif noise > _FINE and self.window < _LONGEST:
+                self.window *= 2
+                continue
+            self.rates.pop(0)
+            self.window = _WINDOW
 
     def piece(self) -> Piece:
         """Give the guide as it is."""
@@ -181,7 +190,10 @@ class _Fit:
         self._optimiser.step()
         volume = self.scale.diagonal().log().sum()
         gain = (height - proposed.detach() + volume)[good]
-        return float(gain.mean()) if len(gain) else _NOWHERE
+        # A guide gone so thin that rounding spoils its density would claim any bound.
+        spread = (0.5 * len(self.point) / BLOCK) ** 0.5
+        sound = abs(float((proposed.mean() + posterior.entropy()).detach())) < 10 * spread
+        return float(gain.mean()) if len(gain) and sound else _NOWHERE
 
 
 def _family(dim: int) -> Any:

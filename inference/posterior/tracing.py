@@ -17,7 +17,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from counterfactual_models.handlers import isolated
 
-__all__ = ["Untraceable", "mapped", "traced"]
+__all__ = ["Untraceable", "mapped", "one_line", "traced"]
 
 _aten = torch.ops.aten
 _MOST_NODES = 50_000
@@ -37,7 +37,7 @@ def traced(program: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> Gra
         If it reads a number out of a tensor, draws at random, or grows too large.
     """
     # A distribution made outside the world checks its values, which no tracer can follow.
-    unchecked = mock.patch.object(Distribution, "_validate_sample", lambda *_: None)
+    unchecked = mock.patch.object(Distribution, "_validate_sample", return_value=None)
     try:
         with isolated(0), unchecked, pyro.validation_enabled(False), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -49,12 +49,10 @@ def traced(program: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> Gra
     except Untraceable:
         raise
     except Exception as error:  # the user's program, in a world it was not written for
-        raise Untraceable(told(error)) from error
+        raise Untraceable(one_line(error)) from error
 
 
-def mapped(
-    single: GraphModule, inputs: tuple[torch.Tensor, ...], *, batched: int
-) -> GraphModule:
+def mapped(single: GraphModule, inputs: tuple[torch.Tensor, ...], *, batched: int) -> GraphModule:
     """Map a graph over the first axis of its first `batched` inputs.
 
     Raises
@@ -69,10 +67,10 @@ def mapped(
             module = _cleaned(make_fx(vmap(single, in_dims=dims))(*inputs))
             return _faster(module, inputs)
     except Exception as error:  # whatever a rule for batches says
-        raise Untraceable(told(error)) from error
+        raise Untraceable(one_line(error)) from error
 
 
-def told(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """Say in one line what stood in the way."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
     if "tracing tensor" in text or "data-dependent" in text or "Boolean value" in text:
@@ -100,7 +98,8 @@ def _cleaned(module: GraphModule) -> GraphModule:
             node.target = _aten.full_like.default  # TorchScript knows no fill
     graph.eliminate_dead_code()
     _fold(module)
-    module = CSEPass()(module).graph_module
+    found = CSEPass()(module)
+    module = module if found is None else found.graph_module
     module.graph.eliminate_dead_code()
     module.recompile()
     return module
@@ -162,9 +161,9 @@ def _multiply_once(module: GraphModule, node: Node, name: str) -> None:
     graph = module.graph
     shape = list(_shape(node))
     if (matrix := _copied(module, right)) is not None:
-        factor, rows, swapped = left, _shape(left), False
+        factor, rows = left, _shape(left)
     elif (matrix := _copied(module, left)) is not None and _shape(right)[2] == 1:
-        factor, rows, swapped = right, (_shape(right)[0], 1, _shape(right)[1]), True
+        factor, rows = right, (_shape(right)[0], 1, _shape(right)[1])
         matrix = matrix.T.contiguous()
     else:
         return
@@ -210,4 +209,3 @@ def _columns(module: GraphModule, node: Node) -> torch.Tensor | None:
     if _shape(node.args[2] if adds else node) != (shape[0], columns.numel()):
         return None
     return (columns.reshape(1, -1) % shape[1]).expand(shape[0], -1).contiguous()
-

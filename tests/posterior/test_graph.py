@@ -1,4 +1,4 @@
-"""The traced density is that of the program, for whatever Pyro allows; what it is not is refused."""
+"""The traced density is that of the program, whatever Pyro allows; else it is refused."""
 
 import pyro
 import pyro.distributions as dist
@@ -222,7 +222,7 @@ def test_a_density_with_no_bijection_is_refused_by_name():
         pyro.sample("x", dist.Uniform(0.0, width))
         cm.switch()
 
-    with pytest.raises(cm.WorldError, match="support of site 'x'.* depends on another latent"):
+    with pytest.raises(cm.WorldError, match=r"support of site 'x'.* depends on another latent"):
         density_of(ask(moving, None))
 
 

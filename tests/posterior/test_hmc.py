@@ -33,7 +33,7 @@ def benchmark_models():
 
 
 def gaussian(dim, condition, dtype=torch.float64):
-    """A past whose posterior is Gaussian with that condition number, and its mean and covariance."""
+    """A past with a Gaussian posterior of that condition number, its mean and covariance."""
     rng = np.random.default_rng(dim)
     basis = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
     covariance = (basis * np.geomspace(1.0, 1.0 / condition, dim)) @ basis.T
@@ -47,7 +47,8 @@ def gaussian(dim, condition, dtype=torch.float64):
         cm.switch()
 
     gain = covariance @ np.linalg.inv(covariance + noise**2 * np.eye(dim))
-    return world, {"e": torch.tensor(seen, dtype=dtype)}, gain @ seen, covariance - gain @ covariance
+    evidence = {"e": torch.tensor(seen, dtype=dtype)}
+    return world, evidence, gain @ seen, covariance - gain @ covariance
 
 
 def mcse_sd(drawn):
@@ -89,10 +90,10 @@ def test_many_and_unequal_scales_are_no_hindrance(dim, condition):
     tree = draw(world, evidence, draws=1600, seed=2)
     assert tree.attrs["verdict"].startswith("good")
     sd = np.sqrt(np.diag(covariance))
-    for error in errors(tree["posterior"]["x"], mean, sd):
-        # The largest of `dim` standard normals; ESS itself is known to a tenth or so.
-        assert float(abs(error).max()) < 5.0
-        assert float((error**2).mean()) < 1.6
+    of_mean, of_sd = errors(tree["posterior"]["x"], mean, sd)
+    # The largest of `dim` standard normals; those of the sds share the energy of their chains.
+    assert float(abs(of_mean).max()) < 5.0 and float(abs(of_sd).max()) < 5.0
+    assert float((of_mean**2).mean()) < 1.6
 
 
 @pytest.mark.parametrize("name", ["eight_schools", "hierarchical", "logistic", "latent_path"])
@@ -145,6 +146,7 @@ def test_the_world_decides_on_precision(dtype):
     assert float(abs(of_mean).max()) < 4.5
 
 
+@pytest.mark.filterwarnings("ignore::counterfactual_models.errors.ImpactWarning")  # few draws
 def test_as_many_draws_as_asked_for_come_in_more_and_shorter_chains():
     world, evidence, *_ = gaussian(2, 1.0)
     for draws, chains in ((1000, 4), (100, 4), (7, 3)):
@@ -244,14 +246,14 @@ def test_discrete_latents_are_summed_out_and_drawn_again():
         mean = pyro.sample("mean", dist.Normal(0.0, 3.0))
         with pyro.plate("row", 2):
             kind = pyro.sample("kind", dist.Bernoulli(0.3))
-            pyro.sample("e", dist.Normal(mean + 4.0 * kind, 1.0))
+            pyro.sample("e", dist.Normal(mean + 2.0 * kind, 1.0))
         cm.switch()
 
     seen = np.array([0.0, 3.0])
     tree = draw(world, {"e": seen}, draws=4000, seed=4)
     grid = np.linspace(-15.0, 15.0, 6001)[:, None, None]
     kinds = np.array([0.0, 1.0])
-    parts = np.where(kinds == 1, 0.3, 0.7) * np.exp(-0.5 * (seen[:, None] - grid - 4 * kinds) ** 2)
+    parts = np.where(kinds == 1, 0.3, 0.7) * np.exp(-0.5 * (seen[:, None] - grid - 2 * kinds) ** 2)
     joint = np.exp(-0.5 * (grid[:, 0, 0] / 3) ** 2) * parts.sum(-1).prod(-1)
     joint /= joint.sum()
     truth = (joint[:, None] * parts[..., 1] / parts.sum(-1)).sum(0)

@@ -35,7 +35,7 @@ SHAPES = hard_shapes()
 @pytest.mark.parametrize("name", SHAPES.SHAPES)
 def test_a_hard_posterior_is_right_or_known_to_be_wrong(name):
     quantiles = SHAPES.truth(name)
-    for seed in range(2):  # benchmarks/hard_shapes.py takes twenty
+    for seed in range(1):  # benchmarks/hard_shapes.py takes twenty
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", cm.ImpactWarning)
             tree = inference.sample_posterior(
@@ -77,9 +77,7 @@ def two_modes(disciple):
 
 def test_strict_raises_and_loses_nothing():
     with pytest.raises(cm.PosteriorError, match="nested R-hat of 'x'") as caught:
-        inference.sample_posterior(
-            two_modes, {"heard": 0.0}, "hmc", strict=True, progress=False
-        )
+        inference.sample_posterior(two_modes, {"heard": 0.0}, "hmc", strict=True, progress=False)
     assert caught.value.posterior["posterior"].sizes["chain"] == 64
 
 
@@ -116,7 +114,7 @@ def test_a_start_that_is_nowhere_possible_names_the_site():
         pyro.factor("gate", torch.where(x > 50.0, 0.0, -torch.inf))
         cm.switch()
 
-    with pytest.raises(cm.WorldError, match="no start was found .* 'gate' is impossible"):
+    with pytest.raises(cm.WorldError, match=r"no start was found .* 'gate' is impossible"):
         inference.sample_posterior(world, method="hmc", progress=False)
 
 
@@ -127,9 +125,9 @@ def test_arviz_takes_the_tree_of_every_engine(method):
     if method == "enumerate":
 
         def world(disciple):
-            kind = pyro.sample("kind", dist.Categorical(torch.tensor([0.2, 0.5, 0.3])))
+            kind = pyro.sample("kind", dist.Categorical(torch.ones(300))) / 100.0 - 1.5
             with pyro.plate("row", 8):
-                pyro.sample("e", dist.Normal(kind.float(), 1.0))
+                pyro.sample("e", dist.Normal(kind, 1.0))
             cm.switch()
 
     tree = inference.sample_posterior(
@@ -137,7 +135,8 @@ def test_arviz_takes_the_tree_of_every_engine(method):
     )
     assert tree.attrs["verdict"].startswith("good")
     assert np.isfinite(azs.loo(tree).elpd)
-    assert len(azs.summary(tree)) == sum(v[0, 0].size for v in tree["posterior"].data_vars.values())
+    sizes = [v[0, 0].size for v in tree["posterior"].data_vars.values()]
+    assert len(azs.summary(tree)) == sum(sizes)
     assert np.isfinite(azs.psense(tree, group="prior").to_dataarray()).all()
     assert np.isfinite(azs.psense(tree, group="likelihood").to_dataarray()).all()
     few = inference.regroup(tree, chains=2) if tree["posterior"].sizes["chain"] > 4 else tree
