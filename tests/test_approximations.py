@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.special import betaln, gammaln, logsumexp
 
 import counterfactual_models as cm
+import inference
 from counterfactual_models import zoo
 from inference.arrays.weights import doubtful
 from inference.posterior import importance, laplace, svi
@@ -177,8 +178,9 @@ def test_a_funnel_shouts(engine):
             pyro.sample("sand", dist.Normal(0.0, (neck / 2).exp()))
         cm.wire(disciple, idle=0.0)
 
-    found = drawn(engine, world, draws=250)
-    assert doubtful(found.attrs["khat"], found.attrs["effective_draws"])
+    method = "svi" if engine is svi else "laplace"
+    with pytest.warns(cm.ImpactWarning, match=r"weights are too uneven, k-hat .* method='hmc'"):
+        inference.sample_posterior(world, None, method, draws=250, progress=False)
 
 
 @both
@@ -216,7 +218,7 @@ def test_a_program_that_cannot_be_traced_is_run_as_it_is(engine):
         pyro.sample("e", dist.Normal(base, width))
         cm.wire(disciple, idle=0.0)
 
-    found = drawn(engine, world, {"e": 1.0}, draws=50, warmup=20)
+    found = drawn(engine, world, {"e": 1.0}, draws=50, warmup=5)
     assert found.attrs["executor"] == "program"
     assert_moments(flat(found.values["base"])[:, None], [0.5], np.array([[0.5]]), errors=4.5)
 

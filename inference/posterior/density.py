@@ -8,6 +8,7 @@ latents are summed out where Pyro can enumerate them in parallel, and drawn agai
 
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -227,30 +228,45 @@ def _drawn_discrete(
     density: Density, latents: Mapping[str, torch.Tensor], seed: int
 ) -> dict[str, torch.Tensor]:
     """Draw the discrete latents given the continuous ones, by Pyro's backward sampling."""
-    sites, program = density.question.latents, density.question.conditioned
-    nesting = density.question.program.anatomy.nesting
-    found: dict[str, list[torch.Tensor]] = {name: [] for name in density.discrete}
     count = len(next(iter(latents.values())))
-    rows = _ROWS_PER_PASS if _fits_a_plate(density, latents) else 1
+    alone = not _fits_a_plate(density, latents)
+    rows = 1 if alone else _ROWS_PER_PASS
+    found: dict[str, list[torch.Tensor]] = {name: [] for name in density.discrete}
     with isolated(seed), pyro.validation_enabled(False), torch.no_grad():
         for first in range(0, count, rows):
             block = {n: v[first : first + rows] for n, v in latents.items()}
-            size = min(rows, count - first)
-            wide = {}
-            for name, values in block.items():
-                ones = (1,) * (nesting - sites[name].batch_ndim)
-                wide[name] = values.reshape((size, *ones, *values.shape[1:]))
-            # The plate goes inside: seen from outside, all draws would share one discrete value.
-            plated = pyro.plate("_draws", size, dim=-1 - nesting)(Pin(wide)(program))
-            sampler = infer_discrete(config_enumerate(plated), first_available_dim=-2 - nesting)
-            with poutine.trace() as tracer:
-                sampler()
-            for name in density.discrete:
-                own, value = sites[name], tracer.trace.nodes[name]["value"]
-                shape = own.value.shape
-                lead = (size, *(1,) * (nesting - own.batch_ndim))
-                found[name].append(value.expand((*lead, *shape)).reshape((size, *shape)))
+            for name, values in _drawn_block(density, block, alone=alone).items():
+                found[name].append(values)
     return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _drawn_block(
+    density: Density, block: Mapping[str, torch.Tensor], *, alone: bool
+) -> dict[str, torch.Tensor]:
+    sites, program = density.question.latents, density.question.conditioned
+    nesting = density.question.program.anatomy.nesting
+    size = len(next(iter(block.values())))
+
+    def lead(name: str) -> tuple[int, ...]:
+        return () if alone else (size, *(1,) * (nesting - sites[name].batch_ndim))
+
+    given = {name: v.reshape((*lead(name), *v.shape[1:])) for name, v in block.items()}
+
+    # infer_discrete hides its first pass from handlers outside it, and would take the continuous
+    # latents from the prior, one draw for all rows: what is given has to be said inside.
+    def pinned() -> None:
+        plate = nullcontext() if alone else pyro.plate("_draws", size, dim=-1 - nesting)
+        with plate, poutine.condition(data=given):
+            program()
+
+    sampler = infer_discrete(config_enumerate(pinned), first_available_dim=-2 - nesting)
+    trace = poutine.trace(sampler).get_trace()
+    found = {}
+    for name in density.discrete:
+        shape = sites[name].value.shape
+        value = trace.nodes[name]["value"].expand((*lead(name), *shape))
+        found[name] = value.reshape((size, *shape))
+    return found
 
 
 def _fits_a_plate(density: Density, latents: Mapping[str, torch.Tensor]) -> bool:
