@@ -33,6 +33,7 @@ _WORST_NESTED = 1.02
 _MOST_DIVERGING = 0.01
 _LEAST_BFMI = 0.05
 _MOST_STUCK = 0.05
+_EXCUSED = 100.0  # fewer effective draws than that excuse nothing
 _NOISE = 4.0  # 99.9th percentile of chi2(7) / 7, rounded up: superchains differ by chance
 
 
@@ -177,7 +178,7 @@ def _above_chance(
     groups = GROUPS if name == "rhat_nested" else 2 * drawn.sizes[schema.CHAIN]
     squares = ((drawn - drawn.mean()) ** 2).map(lambda v: v.astype(float))
     scale = _dataset(azs.ess(squares, method="mean"))
-    ess = np.minimum(statistics.sel(statistic="ess_bulk"), scale)
+    ess = np.minimum(statistics.sel(statistic="ess_bulk"), scale).clip(min=_EXCUSED)
     excess = found - np.sqrt(limit**2 + groups * _NOISE / ess)
     tops = {str(n): float(np.nanmax(v.values, initial=-np.inf)) for n, v in excess.items()}
     site = max(tops, key=tops.__getitem__)
