@@ -30,7 +30,7 @@ __all__ = ["main"]
 _ROWS = 15  # of the table that is printed; the page has them all
 _COLUMNS = ["disciple", "measurement", "tv", "mcse", "lower", "upper", "floor", "p", "verdict"]
 _SETTINGS = ("draws", "chains", "futures", "seed", "tolerance", "method")
-_METHODS = ("auto", "enumerate", "importance", "nuts", "prior")
+_METHODS = ("auto", "enumerate", "hmc", "importance", "laplace", "nuts", "prior", "svi")
 _EXPLAINED = """\
 WORLD is a name that `counterfactual worlds` lists, or a function in a file of your own. Beside
 the function, which takes the disciple, that file says who is let in and what was observed:

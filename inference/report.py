@@ -367,7 +367,9 @@ def _convergence(worlds: xr.DataTree, attrs: dict[str, Any]) -> str:
     if "sample_stats" in worlds.children and "diverging" in worlds["sample_stats"]:
         count = int(worlds["sample_stats"]["diverging"].sum())
         lines.append(f"{count} draws diverge." if count else "No draw diverges.")
-    if attrs.get("method") not in (None, "nuts"):
+    if "verdict" in attrs:
+        lines.insert(0, f"The run is {escape(str(attrs['verdict']))}.")
+    if attrs.get("method") not in (None, "hmc", "nuts"):
         lines.append("The draws are independent by construction: R-hat is 1 up to noise.")
     group = (
         worlds["convergence"].to_dataset() if "convergence" in worlds.children else xr.Dataset()
@@ -375,17 +377,18 @@ def _convergence(worlds: xr.DataTree, attrs: dict[str, Any]) -> str:
     if "statistic" not in group.dims:
         lines.append("R-hat and effective draws were not recorded.")
         return f"<p>{' '.join(lines)}</p>"
+    nested = "rhat_nested" in group["statistic"].values  # what many short chains are judged by
+    which = ("rhat_nested" if nested else "rhat", "ess_bulk", "ess_tail")
     rows = []
     for name, found in group.items():
-        rhat, bulk, tail = (
-            found.sel(statistic=which).values.ravel() for which in ("rhat", "ess_bulk", "ess_tail")
-        )
+        rhat, bulk, tail = (found.sel(statistic=one).values.ravel() for one in which)
         rows.append((str(name), np.nanmax(rhat), np.nanmin(bulk), np.nanmin(tail)))
-    columns = ["latent of the past", "largest R-hat", "fewest bulk draws", "fewest tail draws"]
+    kind = "nested R-hat" if nested else "R-hat"
+    columns = ["latent of the past", f"largest {kind}", "fewest bulk draws", "fewest tail draws"]
     frame = pd.DataFrame(rows, columns=columns).sort_values(columns[1], ascending=False)
     frame = frame.reset_index(drop=True)
     rest = frame.iloc[_OPEN_LATENTS:].reset_index(drop=True)
-    lines.append("R-hat should be below 1.03, and effective draws in the hundreds.")
+    lines.append(f"The {kind} should be below 1.03, and effective draws in the hundreds.")
     return f"<p>{' '.join(lines)}</p>\n{_table(frame.head(_OPEN_LATENTS))}" + _folded(
         f"The other {len(rest)} latents", _table(rest)
     )

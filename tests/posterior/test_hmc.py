@@ -17,6 +17,7 @@ import inference
 from inference import schema
 from inference.posterior import hmc
 from inference.posterior.engine import Order
+from inference.posterior.executors import EXECUTORS
 from inference.posterior.question import ask
 
 HERE = Path(__file__).resolve()
@@ -262,3 +263,49 @@ def test_discrete_latents_are_summed_out_and_drawn_again():
     assert np.all(abs(posterior["kind"].mean(("chain", "draw")) - truth) < 4.5 * noise)
     mean = (joint * grid[:, 0, 0]).sum()
     assert abs(posterior["mean"].mean() - mean) < 4.5 * azs.mcse(posterior["mean"], method="mean")
+
+
+def executor_used(monkeypatch, **made):
+    """Draw with some executors replaced; tell which one ran."""
+    world, evidence, *_ = gaussian(2, 1.0)
+    for name, make in made.items():
+        monkeypatch.setitem(EXECUTORS, name, make)
+    return schema.decode_attrs(draw(world, evidence, draws=50).attrs)["executor"]
+
+
+def gone(module, inputs):
+    raise RuntimeError("not in this version of torch")
+
+
+def test_without_torchscript_python_runs_the_graph(monkeypatch):
+    assert executor_used(monkeypatch) == "torchscript"
+    assert executor_used(monkeypatch, torchscript=gone) == "python"
+
+
+def test_a_long_run_is_compiled_and_one_without_a_compiler_is_right_all_the_same(monkeypatch):
+    monkeypatch.setattr(hmc, "_WORTH_COMPILING", 0.0)
+    monkeypatch.setattr(hmc, "compiler_there", lambda: True)
+    assert executor_used(monkeypatch, inductor=EXECUTORS["python"]) == "inductor"
+    assert executor_used(monkeypatch, inductor=gone) == "torchscript"
+    monkeypatch.setattr(hmc, "compiler_there", lambda: False)
+    assert executor_used(monkeypatch) == "torchscript"
+
+
+def test_a_compiler_that_computes_wrongly_is_not_believed(monkeypatch):
+    def off(module, inputs):
+        return lambda *given: tuple(1.01 * part for part in module(*given))
+
+    assert executor_used(monkeypatch, torchscript=off) == "python"
+
+
+def test_chains_leave_the_neck_of_a_funnel_and_stay_in_a_narrow_mode():
+    def narrow(disciple):
+        spread = torch.tensor([1.0, 0.05], dtype=torch.float64)
+        parts = dist.Normal(torch.tensor([0.0, 10.0], dtype=torch.float64), spread)
+        x = pyro.sample("x", dist.MixtureSameFamily(dist.Categorical(torch.ones(2)), parts))
+        pyro.sample("e", dist.Normal(0.0 * x, 1.0))
+        cm.switch()
+
+    with pytest.warns(cm.ImpactWarning, match="R-hat of 'x'"):
+        tree = draw(narrow, {"e": 0.0}, seed=1)
+    assert float((tree["posterior"]["x"] > 5.0).mean()) > 0.02
