@@ -7,8 +7,7 @@ What is ranked: every element of every latent, and the joint log-likelihood of t
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from counterfactual_models.handlers import derive_seed, isolated
 from inference import schema
 from inference.arrays.ranks import effective_draws, evenly_thinned, normalised_ranks
 from inference.posterior import sample_posterior
+from inference.posterior.engine import one_thread
 from inference.posterior.question import ask
 from inference.simulation import block_size, simulate
 
@@ -94,7 +94,7 @@ class Study:
     def __call__(self, number: int) -> Repetition:
         """Run one repetition; an error is its result, except an interruption."""
         seed = derive_seed(self.seed, "repetition", number)
-        with isolated(seed), _one_thread(), warnings.catch_warnings(record=True) as caught:
+        with isolated(seed), one_thread(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ImpactWarning)
             try:
                 method, rank, ranked, tied = self._rank(seed)
@@ -222,17 +222,6 @@ def _log_likelihood(
         total += terms.sum(1).numpy()
         rounding += 4 * torch.finfo(score.dtype).eps * float(terms[0].abs().sum())
     return total, rounding
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sum in one order, whatever the machine: threads would change the last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _shortened(text: str) -> str:

@@ -188,13 +188,14 @@ class Trajectory:
 
     @property
     def length(self) -> float:
-        """Mean length of a trajectory's half: lengths are drawn between 0 and twice that."""
+        """Mean length of a trajectory: lengths are spread evenly between 0 and twice that."""
         return math.exp(self.log_length)
 
     @property
     def settled(self) -> float:
         """The length to sample with: the mean of its logarithm since it was settled."""
-        return math.exp(sum(self._settled) / len(self._settled))
+        settled = self._settled or [self.log_length]
+        return math.exp(sum(settled) / len(settled))
 
     def follow(self, position: torch.Tensor) -> None:
         """Turn to the direction of largest variance (Oja's rule); positions white and centred."""

@@ -1,8 +1,11 @@
-"""Can the draws be trusted? One line that says so or says what is wrong, whatever the engine.
+r"""Can the draws be trusted? One line that says so or says what is wrong, whatever the engine.
 
-Many short chains are judged by nested R-hat [1]_: chains that began at one point form a
-superchain, and superchains that still differ have not forgotten where they began. Long chains are
-judged by R-hat [2]_, weighed draws by k-hat; and all by the effective draws of their worst site.
+Many short chains are judged by nested R-hat [1]_: chains whose starts are neighbours form a
+superchain (in [1]_, chains of one start), and superchains that still differ have not forgotten
+where they began. Long chains are judged by R-hat [2]_, weighed draws by k-hat; and all by the
+effective draws of their worst site. Of K groups of chains that agree, chance alone makes
+
+.. math:: \hat R^2 - 1 \approx \frac{K}{\mathrm{ESS}} \cdot \frac{\chi^2_{K-1}}{K-1}
 
 References
 ----------
@@ -32,7 +35,9 @@ _WORST_RHAT = 1.03
 _WORST_NESTED = 1.02
 _MOST_DIVERGING = 0.01
 _LEAST_BFMI = 0.05
-_MOST_STUCK = 0.05
+_ENOUGH_FOR_NESTED = 50  # draws of a chain; more say no more of where it began
+_LARGEST_ROUNDING = 0.2  # of a log density: it enters each acceptance
+_FEWEST_TO_PLACE = 20  # draws of a chain
 _EXCUSED = 100.0  # fewer effective draws than that excuse nothing
 _NOISE = 4.0  # 99.9th percentile of chi2(7) / 7, rounded up: superchains differ by chance
 
@@ -83,16 +88,23 @@ def judge(tree: xr.DataTree, attrs: Mapping[str, Any], *, independent: bool) -> 
     """
     posterior = tree["posterior"].to_dataset()
     drawn = posterior.map(lambda v: v.astype(float))
-    if not posterior.data_vars or posterior.sizes[schema.DRAW] < 4:
-        text = "nothing is latent" if not posterior.data_vars else "too few draws to judge"
-        return Verdict(text, (), xr.Dataset(), math.inf)
+    if not posterior.data_vars:
+        return Verdict("nothing is latent", (), xr.Dataset(), math.inf)
+    if posterior.sizes[schema.DRAW] < 4:
+        few = () if independent else ("too few draws to judge",)
+        return Verdict("fewer than 4 draws", (*_weights(attrs), *few), xr.Dataset(), 0.0)
     superchains = int(attrs.get("superchains", 1))
     statistics = _statistics(drawn, 1 if independent else superchains)
     worst = {name: _worst(statistics, name) for name in statistics["statistic"].values}
     problems = _weights(attrs)
     if not independent:
+        exact = attrs.get("summed_out", ())  # drawn given the rest: the evidence may settle them
         # Single elements may be fixed by their support, as those of a Cholesky factor are.
-        still = [n for n, v in drawn.items() if (v.std([schema.CHAIN, schema.DRAW]) == 0).all()]
+        still = [
+            n
+            for n, v in drawn.items()
+            if n not in exact and (v.std([schema.CHAIN, schema.DRAW]) == 0).all()
+        ]
         problems += [f"{str(name)!r} never moves" for name in still]
         problems += _chains(drawn, statistics, worst)
         problems += _moves(tree["sample_stats"].to_dataset())
@@ -105,14 +117,21 @@ def _statistics(drawn: xr.Dataset, superchains: int) -> xr.Dataset:
     chains = drawn.sizes[schema.CHAIN]
     with np.errstate(invalid="ignore", divide="ignore"):  # a latent the evidence leaves one value
         found = {
-            "rhat": _dataset(azs.rhat(group)),
             "ess_bulk": _dataset(azs.ess(group, method="bulk")),
             "ess_tail": _dataset(azs.ess(group, method="tail")),
         }
         if superchains > 1 and chains >= 2 * superchains and not chains % superchains:
             ids = list(np.arange(chains) * superchains // chains)
+            group = xr.DataTree.from_dict({"posterior": _thinned(drawn)})
             found["rhat_nested"] = _dataset(azs.rhat_nested(group, superchain_ids=ids))
+        else:
+            found["rhat"] = _dataset(azs.rhat(group))
     return xr.concat(list(found.values()), dim=xr.Variable("statistic", list(found)))
+
+
+def _thinned(drawn: xr.Dataset) -> xr.Dataset:
+    step = max(1, drawn.sizes[schema.DRAW] // _ENOUGH_FOR_NESTED)
+    return drawn.isel({schema.DRAW: slice(None, None, step)})
 
 
 def _worst(statistics: xr.Dataset, name: str) -> tuple[float, str]:
@@ -150,6 +169,9 @@ def _chains(
     else:
         site, value = _above_chance(drawn, statistics, "rhat", _WORST_RHAT)
         told = "chains disagree"
+    apart = _elsewhere(drawn)
+    if apart:
+        problems.append(f"some chains of {apart!r} stay where no other goes")
     if site:
         kind = "nested R-hat" if "rhat_nested" in worst else "R-hat"
         problems.append(f"{kind} of {site!r} is {value:.2f}: {told}")
@@ -176,13 +198,31 @@ def _above_chance(
     if all(float(v.max()) <= limit for v in found.values()):
         return "", 0.0
     groups = GROUPS if name == "rhat_nested" else 2 * drawn.sizes[schema.CHAIN]
-    squares = ((drawn - drawn.mean()) ** 2).map(lambda v: v.astype(float))
+    count = drawn.sizes[schema.CHAIN] * _thinned(drawn).sizes[schema.DRAW]
+    squares = (drawn - drawn.mean()) ** 2
     scale = _dataset(azs.ess(squares, method="mean"))
-    ess = np.minimum(statistics.sel(statistic="ess_bulk"), scale).clip(min=_EXCUSED)
+    ess = np.minimum(statistics.sel(statistic="ess_bulk"), scale)
+    ess = ess.clip(min=_EXCUSED, max=count if name == "rhat_nested" else None)
     excess = found - np.sqrt(limit**2 + groups * _NOISE / ess)
     tops = {str(n): float(np.nanmax(v.values, initial=-np.inf)) for n, v in excess.items()}
     site = max(tops, key=tops.__getitem__)
     return (site, float(found[site].max())) if tops[site] > 0 else ("", 0.0)
+
+
+def _elsewhere(drawn: xr.Dataset) -> str:
+    """Name a latent of which a chain never enters the middle nine tenths of all draws.
+
+    One chain of sixty-four that is stuck, however far away, moves no R-hat.
+    """
+    if drawn.sizes[schema.DRAW] < _FEWEST_TO_PLACE:
+        return ""
+    for name, values in drawn.items():
+        array = values.transpose(schema.CHAIN, schema.DRAW, ...).values
+        low, high = np.quantile(array, [0.05, 0.95], axis=(0, 1))
+        stays = (array.min(1) > high) | (array.max(1) < low)
+        if stays.any():
+            return str(name)
+    return ""
 
 
 def _moves(stats: xr.Dataset) -> list[str]:
@@ -191,6 +231,10 @@ def _moves(stats: xr.Dataset) -> list[str]:
         share = float(stats["diverging"].mean())
         if share > _MOST_DIVERGING:
             problems.append(f"{share:.1%} of the trajectories diverge")
+    if "lp" in stats and stats["lp"].dtype == np.float32:
+        size = float(abs(stats["lp"]).max())
+        if np.finfo(np.float32).eps * size > _LARGEST_ROUNDING:
+            problems.append(f"a log density of {size:.2g} is beyond 32 bits: use 64 in the world")
     if "energy" in stats:
         found = _bfmi(stats["energy"].values)
         if found < _LEAST_BFMI:
@@ -213,8 +257,8 @@ def _figures(
     bulk, site = worst["ess_bulk"]
     parts = []
     if not independent:
-        nested = f" (nested {worst['rhat_nested'][0]:.3f})" if "rhat_nested" in worst else ""
-        parts.append(f"R-hat {worst['rhat'][0]:.3f}{nested}")
+        kind = "rhat_nested" if "rhat_nested" in worst else "rhat"
+        parts.append(f"{'nested ' * (kind == 'rhat_nested')}R-hat {worst[kind][0]:.3f}")
     parts.append(f"least effective draws {bulk:.0f}{f' ({site})' * bool(site)}")
     parts.append(f"{worst['ess_tail'][0]:.0f} in the tails")
     stats = tree["sample_stats"].to_dataset()

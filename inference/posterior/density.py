@@ -23,6 +23,7 @@ from torch.distributions import biject_to
 from counterfactual_models.anatomy import translated
 from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import Pin, isolated
+from inference.posterior.latents import laws_of, refuse_mixed, support_of
 from inference.posterior.question import Question
 from inference.simulation import simulate
 
@@ -128,12 +129,16 @@ class Density:
 def refuse_uncountable(question: Question, method: str) -> None:
     """Refuse a past with a discrete latent that cannot be summed out."""
     for name, site in question.latents.items():
-        if site.fn.support.is_discrete and not getattr(site.fn, "has_enumerate_support", False):
+        if not site.fn.support.is_discrete:
+            continue
+        try:
+            site.fn.enumerate_support(expand=False)
+        except NotImplementedError as error:
             raise WorldError(
-                f"site {name!r} ({type(site.fn).__name__}) is discrete without a finite list of "
+                f"site {name!r} ({type(site.fn).__name__}) is discrete without one finite list of "
                 f"values; method={method!r} moves along gradients and cannot sum it out. Use "
                 "'importance'."
-            )
+            ) from error
 
 
 def density_of(question: Question) -> Density:
@@ -148,16 +153,22 @@ def density_of(question: Question) -> Density:
     discrete = tuple(n for n, s in sites.items() if s.fn.support.is_discrete)
     evidence = dict(question.program.evidence)
     program = poutine.condition(question.program.call, data=evidence)
+    what = question.program.what
+    if discrete:
+        what += f" with all values of {list(discrete)} at once, each along an axis to the left,"
     with (
         isolated(0),
-        translated(question.program.what),
+        translated(what),
         pyro.validation_enabled(False),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
+        laws = laws_of(question)
+        if discrete:
+            refuse_mixed(question, discrete)
         _, potential, transforms, _ = initialize_model(
             program,
-            transforms=_transforms(question),
+            transforms=_transforms(laws),
             max_plate_nesting=question.program.anatomy.nesting,
             init_strategy=init_to_sample,
             initial_params={},
@@ -178,19 +189,13 @@ def density_of(question: Question) -> Density:
     )
 
 
-def _transforms(question: Question) -> dict[str, Any]:
+def _transforms(laws: Mapping[str, Any]) -> dict[str, Any]:
     """Find a bijection to all reals for each continuous latent."""
-    again = poutine.trace(question.program.call).get_trace()
     found = {}
-    for name, site in question.latents.items():
-        support = _support(site.fn)
+    for name, fn in laws.items():
+        support = support_of(fn)
         if support.is_discrete:
             continue
-        if name in again.nodes and not _same(support, _support(again.nodes[name]["fn"])):
-            raise WorldError(
-                f"the support of site {name!r}, {support}, depends on another latent; sample it "
-                "on a fixed support and transform it: x = width * sample('u', Uniform(0, 1))."
-            )
         try:
             found[name] = biject_to(support).inv
         except NotImplementedError as error:
@@ -199,29 +204,6 @@ def _transforms(question: Question) -> dict[str, Any]:
                 "is known; use method='importance'."
             ) from error
     return found
-
-
-def _support(fn: Any) -> Any:
-    """Take the support of a distribution; a mixture has that of its components."""
-    return getattr(fn.support, "base_constraint", None) if _mixed(fn) else fn.support
-
-
-def _mixed(fn: Any) -> bool:
-    return type(fn.support).__name__ == "MixtureSameFamilyConstraint"
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Tell whether two constraints, or what they hold, are the same."""
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return one.shape == other.shape and bool((one == other).all())
-    if hasattr(one, "__dict__"):
-        mine, theirs = vars(one), vars(other) if hasattr(other, "__dict__") else {}
-        return (
-            type(one) is type(other)
-            and mine.keys() == theirs.keys()
-            and all(_same(value, theirs[key]) for key, value in mine.items())
-        )
-    return bool(one == other)
 
 
 def _drawn_discrete(

@@ -1,7 +1,8 @@
 """What every engine of the posterior is told, what it gives back, and how a run is watched."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from inference.posterior.question import Question
 from inference.simulation import Draws, block_size, simulate
 
-__all__ = ["Drawn", "Order", "bar", "simulate_past"]
+__all__ = ["Drawn", "Order", "bar", "one_thread", "simulate_past"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,20 @@ class Drawn:
     warmup_values: Mapping[str, torch.Tensor] = field(default_factory=dict)
     warmup_stats: Mapping[str, np.ndarray] = field(default_factory=dict)
     state: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread: sums keep one order, whatever the machine.
+
+    And products of small matrices cost a thousand times more on two when other work runs.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def bar(total: int, what: str, progress: bool) -> tqdm:

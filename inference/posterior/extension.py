@@ -1,9 +1,11 @@
 """More draws of a posterior that is there already: the chains go on from where they stood."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import torch
 import xarray as xr
 
 from counterfactual_models.errors import ImpactWarning, WorldError
@@ -12,12 +14,17 @@ from inference.labels import Labels
 from inference.posterior import hmc
 from inference.posterior.assembly import STATE, add_log_densities, posterior_tree
 from inference.posterior.convergence import judge
-from inference.posterior.engine import Order
-from inference.posterior.question import Question, ask
+from inference.posterior.density import density_of
+from inference.posterior.engine import Order, one_thread
+from inference.posterior.question import Question, ask, world_hash
 from inference.store import provenance
 
 __all__ = ["extend_posterior"]
 
+_OTHER = (
+    "the posterior was drawn for another text, other arguments or other data of world {!r}; give "
+    "that world, or draw the posterior again."
+)
 _ADDED = ("gradients", "sampling_seconds", "compile_seconds")
 
 
@@ -58,13 +65,7 @@ def extend_posterior(
     >>> longer["posterior"].sizes["draw"] - tree["posterior"].sizes["draw"]
     20
     """
-    if STATE not in posterior.children:
-        raise WorldError(
-            "this posterior keeps no state of its sampler: only runs of method='hmc' can go on. "
-            "Draw it again with more draws."
-        )
-    if int(draws) != draws or draws < 1:
-        raise WorldError(f"got draws={draws}; expected a whole number of at least 1.")
+    _refuse_what_cannot_go_on(posterior, draws)
     attrs = schema.decode_attrs(posterior.attrs)
     question = _same_question(world, posterior, attrs)
     labels = Labels(None, None, question.whole.sites)
@@ -79,7 +80,9 @@ def extend_posterior(
         compile=attrs["executor"],
         progress=progress,
     )
-    drawn = hmc.draw(question, order, state)
+    _refuse_other_density(question, state, np.asarray(posterior["sample_stats"]["lp"])[:, -1])
+    with one_thread():
+        drawn = hmc.draw(question, order, state)
     fresh = posterior_tree(question, drawn, labels, {})
     if "log_likelihood" in posterior.children:
         add_log_densities(
@@ -91,6 +94,8 @@ def extend_posterior(
     totals = {name: attrs[name] + drawn.attrs[name] for name in _ADDED}
     told = {"verdict": str(verdict), "interrupted": drawn.attrs["interrupted"]}
     tree.attrs = schema.encode_attrs({**attrs, **provenance(), **totals, **told})
+    if drawn.attrs["interrupted"]:
+        warnings.warn(str(drawn.attrs["interrupted"]), ImpactWarning, stacklevel=2)
     if not verdict.good:
         warnings.warn(
             f"the posterior is not to be trusted yet: {'; '.join(verdict.problems)}.",
@@ -100,22 +105,53 @@ def extend_posterior(
     return tree
 
 
+def _refuse_what_cannot_go_on(posterior: xr.DataTree, draws: int) -> None:
+    if not isinstance(posterior, xr.DataTree):
+        raise WorldError(
+            f"got a {type(posterior).__name__}; expected the tree that sample_posterior returned."
+        )
+    if "folded" in posterior.attrs:
+        raise WorldError(
+            "this posterior was folded by regroup: its chains are no longer those of the sampler. "
+            "Extend the tree as it was drawn, then regroup."
+        )
+    if STATE not in posterior.children:
+        raise WorldError(
+            "this posterior keeps no state of its sampler: only runs of method='hmc' can go on. "
+            "Draw it again with more draws."
+        )
+    if int(draws) != draws or draws < 1:
+        raise WorldError(f"got draws={draws}; expected a whole number of at least 1.")
+
+
 def _same_question(
     world: Callable[..., Any], posterior: xr.DataTree, attrs: dict[str, Any]
 ) -> Question:
+    if world_hash(world) != attrs["world_hash"]:
+        raise WorldError(_OTHER.format(attrs["world"]))
     names = {*attrs["evidence"], *attrs["evidence_after_switch"]}
     observed = posterior["observed_data"].to_dataset()
     bare = ask(world, None)
     given = {n: observed[n].values for n in names if n in observed and n not in bare.whole.data}
     question = ask(world, given)
-    if question.hash != attrs["world_hash"] or set(question.latents) != set(
-        posterior["posterior"].data_vars
-    ):
-        raise WorldError(
-            f"the posterior was drawn for another text, or other arguments, of world "
-            f"{attrs['world']!r}; give that world, or draw the posterior again."
-        )
+    same = all(
+        np.array_equal(known.cpu().numpy(), observed[name].values)
+        for name, known in question.observed.items()
+        if name in observed
+    )
+    if not same or set(question.latents) != set(posterior["posterior"].data_vars):
+        raise WorldError(_OTHER.format(attrs["world"]))
     return question
+
+
+def _refuse_other_density(question: Question, state: Mapping[str, Any], lp: np.ndarray) -> None:
+    """Refuse a world in which the last draws have another density than they had."""
+    density = density_of(question)
+    points = torch.from_numpy(np.array(state["position"])).to(density.origin)
+    rows = torch.arange(len(lp)) * len(points) // len(lp)
+    _, values = density.one_by_one(points[rows[:4]])
+    if not np.allclose(values.cpu().numpy(), lp[:4], rtol=1e-4, atol=1e-3):
+        raise WorldError(_OTHER.format(question.name))
 
 
 def _joined(old: xr.DataTree, fresh: xr.DataTree) -> xr.DataTree:

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pyro
 import torch
 from torch.fx import GraphModule
 
 from counterfactual_models.handlers import isolated
 from inference.posterior.density import Density
 from inference.posterior.executors import EXECUTORS, Function
+from inference.posterior.fingerprint import fingerprint
 from inference.posterior.tracing import Untraceable, mapped, one_line, traced
 
 __all__ = ["Graph", "graph_of", "verify"]
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _CHECKED = 3
 _CACHED = 16
+_ROUNDINGS = 64  # units of rounding of the log density that two ways to add it may differ by
 _cache: "OrderedDict[str, tuple[GraphModule, bool]]" = OrderedDict()
 
 
@@ -57,6 +58,13 @@ class Graph:
     inputs: tuple[torch.Tensor, ...]
     whole: bool
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers one call computes."""
+        shapes = (node.meta.get("tensor_meta") for node in self.module.graph.nodes)
+        each = sum(torch.Size(s.shape).numel() for s in shapes if hasattr(s, "shape"))
+        return each if self.whole else each * len(self.points)
+
     def compiled(self, executor: str) -> Function:
         """Make it run: points (batch, dim), of this very shape -> (gradients, values).
 
@@ -68,15 +76,18 @@ class Graph:
         inputs = self.inputs
         example = self.points if self.whole else self.points[0]
         try:
-            function = EXECUTORS[executor](self.module, (example, *inputs))
-            function(example, *inputs)
+            with isolated(0):
+                function = EXECUTORS[executor](self.module, (example, *inputs))
         except Exception as error:  # a compiler says whatever it likes
             raise Untraceable(f"executor {executor!r}: {one_line(error)}") from error
 
         def run(points: torch.Tensor) -> Any:
-            if self.whole:
-                return function(points, *inputs)
-            found = [function(point, *inputs) for point in points]
+            try:
+                if self.whole:
+                    return function(points, *inputs)
+                found = [function(point, *inputs) for point in points]
+            except Exception as error:  # shapes that depend on values show only now
+                raise Untraceable(one_line(error)) from error
             return torch.stack([g for g, _ in found]), torch.stack([v for _, v in found])
 
         verify(self.density, run, self.points)
@@ -91,16 +102,21 @@ def graph_of(density: Density, batch: int) -> Graph:
     Untraceable
         If the density reads a number out of a tensor, draws at random, or grows too large.
     """
+    with isolated(0):  # tracers are one to a process
+        return _found(density, batch)
+
+
+def _found(density: Density, batch: int) -> Graph:
     points = _points(density, batch)
     inputs = tuple(density.evidence.values())
     key = _key(density, batch)
-    if key in _cache:
+    if key is not None and key in _cache:
         _cache.move_to_end(key)
         graph = Graph(density, _cache[key][0], points, inputs, _cache[key][1])
         try:
             graph.compiled("python")
             return graph
-        except Untraceable:  # something that the program closes over was changed
+        except Untraceable:  # two programs that differ in what no fingerprint tells
             del _cache[key]
     try:
         graph = _made(density, points, inputs)
@@ -109,6 +125,8 @@ def graph_of(density: Density, batch: int) -> Graph:
             raise
         # Distributions that look at their data cannot take them as inputs: make them constants.
         return _made(density, points, ())
+    if key is None:
+        return graph
     _cache[key] = graph.module, graph.whole
     while len(_cache) > _CACHED:
         _cache.popitem(last=False)
@@ -136,9 +154,13 @@ def _points(density: Density, batch: int) -> torch.Tensor:
     return points
 
 
-def _key(density: Density, batch: int) -> str:
+def _key(density: Density, batch: int) -> str | None:
+    """Tell a density by its program and all that it closes over; None where that is unknown."""
+    program = fingerprint(density.question.program.call)
+    if program is None:
+        return None
     shapes = [(n, tuple(v.shape), str(v.dtype)) for n, v in density.evidence.items()]
-    own = (density.question.hash, density.names, density.shapes, density.discrete)
+    own = (program, density.names, density.shapes, density.discrete)
     kept = (*own, str(density.origin.dtype), str(density.origin.device), batch, shapes)
     return hashlib.blake2b(repr(kept).encode()).hexdigest()
 
@@ -158,8 +180,21 @@ def _single(density: Density, inputs: tuple[torch.Tensor, ...]) -> GraphModule:
         density.evidence.update(own)
 
 
-def verify(density: Density, run: Callable[..., Any], points: torch.Tensor) -> None:
-    """Hold a graph against Pyro at three points: value and gradient.
+def verify(
+    density: Density, run: Callable[..., Any], points: torch.Tensor, count: int = _CHECKED
+) -> None:
+    """Hold a graph against Pyro: value, and every element of the gradient.
+
+    Parameters
+    ----------
+    density
+        What is right.
+    run
+        What is held against it.
+    points
+        Shape (batch, dim).
+    count
+        At how many of the points.
 
     Raises
     ------
@@ -168,12 +203,18 @@ def verify(density: Density, run: Callable[..., Any], points: torch.Tensor) -> N
     """
     with torch.no_grad():
         gradients, values = run(points)
-    relative = 1e-6 if density.origin.dtype == torch.float64 else 2e-3
-    with isolated(0), pyro.validation_enabled(False):
-        for row in torch.linspace(0, len(points) - 1, min(_CHECKED, len(points))).long():
-            value, gradient = density.value_and_gradient(points[row])
-            size = gradient.abs().max().nan_to_num(0.0, 0.0, 0.0) + 1
-            ours = torch.cat([values[row].reshape(1), gradients[row] / size])
-            theirs = torch.cat([value.reshape(1), gradient / size])
-            if not torch.allclose(ours, theirs, rtol=relative, atol=relative, equal_nan=True):
-                raise Untraceable("the traced density differs from that of the program itself")
+    unit = torch.finfo(density.origin.dtype).eps
+    rows = torch.linspace(0, len(points) - 1, min(count, len(points))).long()
+    exact_gradients, exact_values = density.one_by_one(points[rows])
+    for k, row in enumerate(rows):
+        value, gradient = exact_values[k], exact_gradients[k]
+        if not (value.isfinite() and gradient.isfinite().all()):
+            if values[row].isfinite():
+                raise Untraceable("the traced density is finite where the program's is not")
+            continue
+        size = 1 + value.abs() + gradient.abs().max()
+        apart = (
+            gradients[row] - gradient
+        ).abs() > 1e-3 * gradient.abs() + _ROUNDINGS * unit * size
+        if not (values[row] - value).abs() <= _ROUNDINGS * unit * size or apart.any():
+            raise Untraceable("the traced density differs from that of the program itself")

@@ -1,31 +1,33 @@
-r"""The past by many short chains: Hamiltonian trajectories of all chains in one batch.
+r"""The past by many short chains: Hamiltonian trajectories [1]_ of all chains in one batch.
 
 .. math:: (x, v) \mapsto (x', v'), \quad
           \alpha = \min\{1, \exp(H(x, v) - H(x', v'))\}, \quad H = -\log p(x \mid e) + v^2 / 2
 
 Sixty-four chains move together, so that one call of the traced graph serves all; they learn step
 size, metric and trajectory length from each other while they warm up, and from nothing after.
+
+References
+----------
+.. [1] R. Neal, "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo (2011).
 """
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from counterfactual_models.errors import ImpactWarning
 from counterfactual_models.handlers import derive_seed
 from inference.posterior.adaptation import Metric, Moments, StepSize, Trajectory
-from inference.posterior.density import density_of, refuse_uncountable
+from inference.posterior.density import Density, density_of, refuse_uncountable
 from inference.posterior.engine import Drawn, Order, bar
 from inference.posterior.executors import Function, compiler_there
-from inference.posterior.graph import Graph, graph_of
+from inference.posterior.graph import Graph, graph_of, verify
 from inference.posterior.lost import lost_chains
 from inference.posterior.question import Question
+from inference.posterior.record import Move, Record
 from inference.posterior.starts import GROUPS, find_starts
 from inference.posterior.tracing import Untraceable
 from inference.simulation import keep_memory
@@ -40,7 +42,7 @@ _MOST_STEPS = 1000
 _DIVERGENT = 1000.0
 _FEWEST_DRAWS = 20  # of a chain: fewer would say nothing of its mixing
 _ASCENT = 15  # steps of Adam from the start: 60 ran into the spike of a centred density
-_WORTH_COMPILING = 20.0  # CPU seconds of gradients ahead that pay for a compiler
+_WORTH_COMPILING = 8e10  # numbers to be computed that pay for a compiler: about 20 seconds
 
 
 def draw(question: Question, order: Order, state: Mapping[str, np.ndarray] | None = None) -> Drawn:
@@ -69,14 +71,16 @@ def draw(question: Question, order: Order, state: Mapping[str, np.ndarray] | Non
         chains = _Chains.restored(run, state, density.origin)
     else:
         chains = _Chains(run, find_starts(density, run, CHAINS, order.seed), order.seed)
+    begun_at = chains.iteration
     with bar(warmup + length, "hmc", order.progress) as shown:
-        early = _Record(warmup if order.save_warmup else 0, chains.position)
+        early = Record(warmup if order.save_warmup else 0, chains.position)
         if not state:
             chains.warm_up(warmup, early, shown.update)
         warm = time.process_time()
-        record = _Record(length, chains.position)
-        interrupted = not chains.sample(length, order.thin, record, shown.update)
+        record = Record(length, chains.position)
+        interrupted = chains.sample(length, order.thin, record, shown.update)
     done = time.process_time()
+    _hold(density, run, record)
     attrs = {
         "executor": executor,
         "warmup": warmup,
@@ -92,7 +96,7 @@ def draw(question: Question, order: Order, state: Mapping[str, np.ndarray] | Non
         "summed_out": list(density.discrete),
     }
     rows = torch.arange(kept) * CHAINS // kept
-    seed = derive_seed(order.seed, "discrete")
+    seed = derive_seed(order.seed, "discrete", begun_at)
     warm_values = density.constrain(early.positions(rows)) if order.save_warmup else {}
     return Drawn(
         density.complete(record.positions(rows), seed),
@@ -102,6 +106,18 @@ def draw(question: Question, order: Order, state: Mapping[str, np.ndarray] | Non
         early.stats(rows) if order.save_warmup else {},
         chains.state(),
     )
+
+
+def _hold(density: Density, run: Function, record: Record) -> None:
+    """Hold the graph against Pyro where the chains went, the furthest points among them.
+
+    What was checked before the run was about the origin: a branch further out shows only here.
+    """
+    points = record.positions(torch.arange(CHAINS)).reshape(-1, density.dim)
+    far = torch.cat([points.argmax(0)[:8], points.argmin(0)[:8]])
+    some = torch.linspace(0, len(points) - 1, CHAINS - len(far), device=far.device).long()
+    checked = points[torch.cat([far, some])]
+    verify(density, run, checked, count=CHAINS)
 
 
 def _shape(order: Order) -> tuple[int, int]:
@@ -120,30 +136,13 @@ def _compiled(graph: Graph, wanted: str, iterations: int) -> tuple[Function, str
         chosen, run = "torchscript", graph.compiled("torchscript")
     except Untraceable:  # TorchScript is on its way out of torch
         chosen, run = "python", graph.compiled("python")
-    begun = time.process_time()
-    run(graph.points)
-    ahead = 10 * iterations * (time.process_time() - begun)
-    if ahead > _WORTH_COMPILING and compiler_there():
+    # By a count and not by the clock: another executor rounds otherwise.
+    if 10 * iterations * graph.numbers > _WORTH_COMPILING and compiler_there():
         try:
             return graph.compiled("inductor"), "inductor"
         except Untraceable:
             return run, chosen
     return run, chosen
-
-
-@dataclass(frozen=True)
-class _Move:
-    """What one iteration did to all chains."""
-
-    start: torch.Tensor
-    end: torch.Tensor
-    momentum: torch.Tensor
-    chance: torch.Tensor
-    accepted: torch.Tensor
-    energy: torch.Tensor
-    diverging: torch.Tensor
-    time: float
-    steps: int
 
 
 class _Chains:
@@ -187,7 +186,7 @@ class _Chains:
         chains.generator.set_state(found["generator"])
         return chains
 
-    def move(self) -> _Move:
+    def move(self) -> Move:
         """Move all chains by one trajectory each, all of the same number of steps."""
         self.iteration += 1
         wanted = 2 * self.length * _halton(self.iteration)
@@ -208,7 +207,7 @@ class _Chains:
         change = before - after
         chance = change.clamp(max=0).exp()
         accepted = chance > self._random(torch.rand, (len(x),))
-        found = _Move(
+        found = Move(
             start=self.position,
             end=x,
             momentum=p,
@@ -224,7 +223,7 @@ class _Chains:
         self.log_density = torch.where(accepted, log_density, self.log_density)
         return found
 
-    def warm_up(self, count: int, record: "_Record", told: Callable[[], Any]) -> None:
+    def warm_up(self, count: int, record: Record, told: Callable[[], Any]) -> None:
         """Climb to the bulk, then learn step size, metric and trajectory length."""
         self._ascend()
         direction = self._random(torch.randn, self.position.shape[1:])
@@ -233,11 +232,12 @@ class _Chains:
         path = Trajectory(self.length, direction)
         accepted, since = torch.zeros_like(self.log_density), 0
         turns = {int(count * share) for share in (0.15, 0.4, 0.7)}
+        dense = int(0.4 * count)
         for k in range(count):
             if k in turns:
-                self._replace_lost(accepted / max(1, k - since), moments.dense_metric())
+                self._replace_lost(accepted / max(1, k - since))
                 accepted, since = torch.zeros_like(accepted), k
-                if k >= 0.4 * count:
+                if k >= dense:
                     self.metric = moments.dense_metric()
                 if self.metric.factor.ndim == 2:
                     self.step_size = max(self.step_size, 0.5 / len(direction) ** 0.25)
@@ -246,7 +246,7 @@ class _Chains:
                 moments.restart()
                 size = StepSize(self.step_size)
             found = self.move()
-            record.add(self, found)
+            record.add(found, self.position, self.log_density, self.step_size)
             moments.update(self.position, forget=0.97 if k < count / 2 else 1.0)
             if self.metric.factor.ndim == 1:
                 self.metric = moments.metric()
@@ -259,7 +259,7 @@ class _Chains:
                     start, end, found.momentum, found.chance,
                     time=found.time, rate=rate, bounds=bounds,
                 )  # fmt: skip
-            self._take_care(found.chance, early=k < 0.4 * count)
+            self._take_care(found.chance, early=k < dense)
             accepted = accepted + found.chance
             mean = float(found.chance.mean())
             self.step_size = size.update(mean if k > 20 else min(mean, 0.95))
@@ -269,26 +269,21 @@ class _Chains:
             told()
         if count:
             self.step_size, self.length = size.averaged, path.settled
+        self.caution = None
 
-    def sample(self, count: int, thin: int, record: "_Record", told: Callable[[], Any]) -> bool:
-        """Draw; give False if interrupted, and keep what is there."""
+    def sample(self, count: int, thin: int, record: Record, told: Callable[[], Any]) -> str:
+        """Draw; if interrupted, keep what is there and say so."""
         try:
             for _ in range(count):
                 for _ in range(thin):
                     found = self.move()
-                record.add(self, found)
+                record.add(found, self.position, self.log_density, self.step_size)
                 told()
         except KeyboardInterrupt:
             if record.count < 4:
                 raise
-            warnings.warn(
-                f"interrupted: {record.count} of {count} draws of each chain were drawn and are "
-                "kept.",
-                ImpactWarning,
-                stacklevel=5,
-            )
-            return False
-        return True
+            return f"interrupted: {record.count} of {count} draws of each chain are kept."
+        return ""
 
     def state(self) -> dict[str, np.ndarray]:
         """Tell what is needed to go on."""
@@ -332,9 +327,9 @@ class _Chains:
         before = torch.ones_like(chance) if self.caution is None else self.caution[:, 0]
         self.caution = (before.log() + 0.2 * (chance - 0.5)).clamp(max=0.0).exp()[:, None]
 
-    def _replace_lost(self, accepted: torch.Tensor, metric: Metric) -> None:
+    def _replace_lost(self, accepted: torch.Tensor) -> None:
         """Put chains that are lost to the places of others."""
-        lost = lost_chains(self.run, self.position, self.log_density, accepted, metric)
+        lost = lost_chains(self.run, self.position, self.log_density, accepted)
         if not lost.any():
             return
         safe = (~lost).nonzero()[:, 0]
@@ -349,44 +344,6 @@ class _Chains:
     def _random(self, make: Callable[..., torch.Tensor], shape: Any) -> torch.Tensor:
         like = self.position
         return make(shape, generator=self.generator, device=like.device, dtype=like.dtype)
-
-
-class _Record:
-    """What is kept of the iterations, in memory taken beforehand."""
-
-    def __init__(self, length: int, like: torch.Tensor) -> None:
-        self.count = 0
-        self._positions = like.new_empty(length, *like.shape)
-        names = ("lp", "energy", "acceptance_rate", "diverging")
-        self._tensors = {name: like.new_empty(length, len(like)) for name in names}
-        self._numbers = {name: np.empty(length) for name in ("step_size", "int_time", "n_steps")}
-
-    def add(self, chains: _Chains, move: _Move) -> None:
-        """Keep one iteration, if there is room for it."""
-        if self.count >= len(self._positions):
-            return
-        self._positions[self.count] = chains.position
-        self._tensors["lp"][self.count] = chains.log_density
-        self._tensors["energy"][self.count] = move.energy
-        self._tensors["acceptance_rate"][self.count] = move.chance
-        self._tensors["diverging"][self.count] = move.diverging.to(move.energy)
-        self._numbers["step_size"][self.count] = chains.step_size
-        self._numbers["int_time"][self.count] = move.time
-        self._numbers["n_steps"][self.count] = move.steps
-        self.count += 1
-
-    def positions(self, rows: torch.Tensor) -> torch.Tensor:
-        """Give positions of some chains, shape (chain, draw, dim)."""
-        return self._positions[: self.count, rows].transpose(0, 1)
-
-    def stats(self, rows: torch.Tensor) -> dict[str, np.ndarray]:
-        """Give the statistics of some chains, shape (chain, draw)."""
-        own = {n: v[: self.count, rows].T.cpu().numpy() for n, v in self._tensors.items()}
-        own["diverging"] = own["diverging"] > 0
-        shape = (len(rows), self.count)
-        common = {n: np.tile(v[: self.count], (shape[0], 1)) for n, v in self._numbers.items()}
-        common["n_steps"] = common["n_steps"].astype(int)
-        return {**own, **common}
 
 
 def _halton(index: int) -> float:

@@ -11,7 +11,6 @@ narrow mode of its own is not lost, and must stay to tell of it.
 
 import torch
 
-from inference.posterior.adaptation import Metric
 from inference.posterior.executors import Function
 
 __all__ = ["lost_chains"]
@@ -19,6 +18,8 @@ __all__ = ["lost_chains"]
 _BELOW, _ABOVE = 10.0, 5.0  # deviations from the median log density
 _STUCK = 0.1  # mean acceptance
 _NEGLIGIBLE = 10.0  # in log mass
+_WITNESSES = 5  # chains of middling density
+_LARGEST = 512  # dims beyond which Hessians cost more than they save
 _STEP = 1e-4
 
 
@@ -27,7 +28,6 @@ def lost_chains(
     position: torch.Tensor,
     log_density: torch.Tensor,
     accepted: torch.Tensor,
-    metric: Metric,
 ) -> torch.Tensor:
     """Tell which chains are lost, shape (chain,).
 
@@ -39,20 +39,27 @@ def lost_chains(
         Of all chains, shapes (chain, dim) and (chain,).
     accepted
         Mean acceptance of each of late, shape (chain,).
-    metric
-        Of the covariance that the chains share.
     """
     centre = log_density.median()
     deviation = 1.4826 * (log_density - centre).abs().median()
     lost = (log_density < centre - _BELOW * deviation) & (accepted < _STUCK)
-    if metric.factor.ndim == 1 and position.shape[1] > 1:
-        return lost  # volumes cannot be compared without the covariance
-    volume = metric.factor.diagonal() if metric.factor.ndim == 2 else metric.factor
-    shared = centre + volume.log().sum()
-    for chain in (log_density > centre + _ABOVE * deviation).nonzero()[:, 0]:
-        mass = log_density[chain] - 0.5 * _log_curvature(run, position[chain], len(position))
-        lost[chain] = mass < shared - _NEGLIGIBLE
+    above = (log_density > centre + _ABOVE * deviation).nonzero()[:, 0]
+    if not len(above) or position.shape[1] > _LARGEST:
+        return lost
+    # Like is weighed against like: a covariance of all chains would span the modes.
+    middle = (log_density - centre).abs().argsort()[:_WITNESSES]
+    shared = torch.stack([_log_mass(run, position, log_density, c) for c in middle]).median()
+    for chain in above:
+        lost[chain] = _log_mass(run, position, log_density, chain) < shared - _NEGLIGIBLE
     return lost
+
+
+def _log_mass(
+    run: Function, position: torch.Tensor, log_density: torch.Tensor, chain: torch.Tensor
+) -> torch.Tensor:
+    """Log mass about a chain, up to a constant, by a Gaussian of its density and curvature."""
+    curvature = _log_curvature(run, position[chain], len(position))
+    return log_density[chain] - 0.5 * curvature
 
 
 def _log_curvature(run: Function, point: torch.Tensor, chains: int) -> torch.Tensor:

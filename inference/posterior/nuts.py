@@ -1,7 +1,6 @@
 """The past by Pyro's No-U-Turn sampler, one chain after another: slow, sure, and the reference."""
 
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,6 @@ import torch
 from pyro.infer import MCMC, NUTS
 
 from counterfactual_models.anatomy import translated
-from counterfactual_models.errors import ImpactWarning
 from counterfactual_models.handlers import derive_seed, isolated
 from inference.posterior.density import Density, density_of, refuse_uncountable
 from inference.posterior.engine import Drawn, Order, bar
@@ -32,6 +30,7 @@ def draw(question: Question, order: Order) -> Drawn:
     starts = find_starts(density, density.one_by_one, max(order.chains, GROUPS), order.seed)
     order_of_starts = torch.arange(order.chains) * len(starts) // order.chains
     finished: list[_Chain] = []
+    interrupted = ""
     with bar((warmup + order.draws) * order.chains, "nuts", order.progress) as shown:
         try:
             for k, row in enumerate(order_of_starts):
@@ -41,18 +40,13 @@ def draw(question: Question, order: Order) -> Drawn:
         except KeyboardInterrupt:
             if not finished:
                 raise
-            warnings.warn(
-                f"interrupted: {len(finished)} of {order.chains} chains were finished and are "
-                "kept.",
-                ImpactWarning,
-                stacklevel=4,
-            )
+            interrupted = f"interrupted: {len(finished)} of {order.chains} chains are kept."
     names = finished[0].stats
     stats = {name: np.stack([chain.stats[name] for chain in finished]) for name in names}
     positions = torch.stack([chain.positions for chain in finished])
     attrs = {
         "warmup": warmup,
-        "interrupted": len(finished) < order.chains,
+        "interrupted": interrupted,
         "gradients": int(stats["n_steps"].sum()),
         "summed_out": list(density.discrete),
     }

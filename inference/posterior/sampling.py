@@ -14,6 +14,7 @@ reaches; ``laplace`` and ``svi`` fit a Gaussian and weigh it.
 import dataclasses
 import logging
 import math
+import numbers
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,7 @@ from inference.labels import Labels
 from inference.posterior import enumeration, hmc, importance, laplace, nuts, prior, svi
 from inference.posterior.assembly import add_log_densities, posterior_tree
 from inference.posterior.convergence import Verdict, judge
-from inference.posterior.engine import Drawn, Order
+from inference.posterior.engine import Drawn, Order, one_thread
 from inference.posterior.executors import EXECUTORS
 from inference.posterior.question import Question, ask
 from inference.posterior.tracing import Untraceable
@@ -54,7 +55,7 @@ _ENGINES: dict[str, Callable[[Question, Order], Drawn]] = {
     "svi": svi.draw,
 }
 _MARKOV = ("hmc", "nuts")
-_APART = 0.15  # standard deviations of the mean, between two engines
+_APART = 0.15  # posterior standard deviations between the means of two runs
 _PATIENCE = 600.0  # seconds that a fallback to NUTS may be expected to take
 _ADVICE = {
     "hmc": "Take more draws or a longer warm-up (draws=, warmup=), give the site unit scale, or "
@@ -132,10 +133,10 @@ def sample_posterior(
     >>> tree.attrs["verdict"][:4]
     'good'
     """
-    _check_counts(draws=draws, chains=chains)
-    _check_counts(warmup=1 if warmup is None else warmup)
+    _check_counts(draws=draws, chains=chains, warmup=1 if warmup is None else warmup)
     if compile not in ("auto", *EXECUTORS):
-        raise WorldError(f"there is no compile={compile!r}. " + nearest(compile, EXECUTORS))
+        names = ["auto", *EXECUTORS]
+        raise WorldError(f"there is no compile={compile!r}. " + nearest(str(compile), names))
     order = Order(int(draws), int(chains), int(seed), warmup, 1, save_warmup, compile, progress)
     question = ask(world, evidence)
     labels = Labels(coords, dims, question.whole.sites)
@@ -145,9 +146,24 @@ def sample_posterior(
     drawn = search.best.drawn
     tree = posterior_tree(question, drawn, labels, _attrs(question, search, order))
     tree["convergence"] = xr.DataTree(search.best.verdict.statistics)
-    add_log_densities(tree, question, drawn.values, labels, seed=order.seed, wanted=log_likelihood)
+    _add_log_densities(tree, question, drawn, labels, order, log_likelihood)
+    _warn_of_interrupt(search.best)
     _say(tree, search.best, order, strict=strict)
     return tree
+
+
+def _add_log_densities(
+    tree: xr.DataTree,
+    question: Question,
+    drawn: Drawn,
+    labels: Labels,
+    order: Order,
+    wanted: bool | None,
+) -> None:
+    try:
+        add_log_densities(tree, question, drawn.values, labels, seed=order.seed, wanted=wanted)
+    except WorldError as error:  # the draws are there, and are not to be lost
+        warnings.warn(f"log_likelihood is left out: {error}", ImpactWarning, stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -170,11 +186,12 @@ class _Search:
     def run(self, method: str, order: Order) -> bool:
         """Run an engine; tell whether to stop here. What it raises is raised."""
         logger.info("posterior of %s by %s", self.question.name, method)
-        drawn = _ENGINES[method](self.question, order)
+        with one_thread():
+            drawn = _ENGINES[method](self.question, order)
         verdict = _judged(self.question, drawn, method)
-        apart = _apart(drawn, self.done[-1].drawn) if self.done and method == "nuts" else ""
-        if apart:  # four chains may have missed what made sixty-four disagree
-            problem = f"{apart!r} is elsewhere than 64 chains of hmc found it"
+        apart = _apart(drawn, self.done[0].drawn) if self.done else ""
+        if apart:  # a later run may have missed what made the chains of the first disagree
+            problem = f"{apart!r} is elsewhere than the first run found it"
             verdict = dataclasses.replace(verdict, problems=(*verdict.problems, problem))
         logger.info("%s: %s", method, verdict)
         self.done.append(_Attempt(method, drawn, verdict))
@@ -282,6 +299,11 @@ def _say(tree: xr.DataTree, best: _Attempt, order: Order, *, strict: bool) -> No
     warnings.warn(text, ImpactWarning, stacklevel=3)
 
 
+def _warn_of_interrupt(best: _Attempt) -> None:
+    if best.drawn.attrs.get("interrupted"):
+        warnings.warn(str(best.drawn.attrs["interrupted"]), ImpactWarning, stacklevel=3)
+
+
 def _warn_of_later(question: Question) -> None:
     if question.later:
         warnings.warn(
@@ -294,13 +316,14 @@ def _warn_of_later(question: Question) -> None:
 
 def _check_counts(**counts: int) -> None:
     for name, count in counts.items():
-        if int(count) != count or count < 1:
-            raise WorldError(f"got {name}={count}; expected a whole number of at least 1.")
+        if not isinstance(count, numbers.Real) or int(count) != count or count < 1:
+            raise WorldError(f"got {name}={count!r}; expected a whole number of at least 1.")
 
 
 def _choose(question: Question, method: str) -> str:
     if method not in (*_ENGINES, "auto"):
-        raise WorldError(f"there is no method {method!r}. " + nearest(method, [*_ENGINES, "auto"]))
+        known = ["auto", *_ENGINES]
+        raise WorldError(f"there is no method {method!r}. " + nearest(str(method), known))
     known = question.data
     if method == "prior" and known:
         raise EvidenceError(

@@ -34,7 +34,7 @@ def find_starts(density: Density, run: Function, chains: int, seed: int) -> torc
     found: list[torch.Tensor] = []
     prior = _from_prior(density, chains, seed)
     if len(prior):
-        found += list(_not_in_a_neck(run, prior, chains)[: chains // 2])
+        found += list(prior[_finite(run, prior, chains)][: chains // 2])
     width = 2.0
     for _ in range(_TRIES):
         shape = (chains, density.dim)
@@ -55,22 +55,10 @@ def find_starts(density: Density, run: Function, chains: int, seed: int) -> torc
 
 
 def _finite(run: Function, points: torch.Tensor, chains: int) -> torch.Tensor:
-    return _values(run, points, chains).isfinite()
-
-
-def _values(run: Function, points: torch.Tensor, chains: int) -> torch.Tensor:
     padded = points.repeat(-(-chains // len(points)), 1)[:chains]
     gradient, value = run(padded)
-    good = gradient.isfinite().all(1) & padded.isfinite().all(1)
-    return torch.where(good, value, -torch.inf)[: len(points)]
-
-
-def _not_in_a_neck(run: Function, points: torch.Tensor, chains: int) -> torch.Tensor:
-    """Leave out the quarter of highest density: chains take long to leave the neck of a funnel."""
-    values = _values(run, points, chains)
-    finite = values.isfinite()
-    highest = values[finite].quantile(0.75) if finite.any() else torch.inf
-    return points[finite & (values <= highest)]
+    good = value.isfinite() & gradient.isfinite().all(1) & padded.isfinite().all(1)
+    return good[: len(points)]
 
 
 def _sorted(starts: torch.Tensor) -> torch.Tensor:

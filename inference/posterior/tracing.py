@@ -2,7 +2,8 @@
 
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 from unittest import mock
 
@@ -21,6 +22,9 @@ __all__ = ["Untraceable", "mapped", "one_line", "traced"]
 
 _aten = torch.ops.aten
 _MOST_NODES = 50_000
+_READS = (
+    "it branches on the value of a latent, or reads it out (.item(), NumPy, a mask that picks)"
+)
 _NOTHING = {_aten.detach.default, _aten.alias.default, _aten.lift_fresh_copy.default}
 
 
@@ -41,8 +45,9 @@ def traced(program: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> Gra
     try:
         with isolated(0), unchecked, pyro.validation_enabled(False), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = make_fx(program)(*inputs)
-            _refuse_random(module)
+            with _closed_exits():
+                module = make_fx(program)(*inputs)
+            _refuse(module)
             with torch.no_grad():  # before folding: an edit in place would reach into constants
                 module = make_fx(functionalize(module))(*inputs)
                 return _cleaned(module)
@@ -74,15 +79,43 @@ def one_line(error: Exception) -> str:
     """Say in one line what stood in the way."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
     if "tracing tensor" in text or "data-dependent" in text or "Boolean value" in text:
-        return "it branches on the value of a latent, or reads it out by .item()"
+        return _READS
     return text
 
 
-def _refuse_random(module: GraphModule) -> None:
+@contextmanager
+def _closed_exits() -> Iterator[None]:
+    """Refuse to take numbers out of tensors by NumPy or as lists: they would become constants."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise Untraceable(_READS)
+
+    with ExitStack() as stack:
+        for name in ("numpy", "__array__", "tolist"):
+            stack.enter_context(mock.patch.object(torch.Tensor, name, refuse))
+        yield
+
+
+def _refuse(module: GraphModule) -> None:
+    """Refuse random numbers, and shapes that depend on values."""
+    moving: set[Node] = set()
     for node in module.graph.nodes:
-        tags = getattr(node.target, "tags", ())
-        if node.op == "call_function" and torch.Tag.nondeterministic_seeded in tags:
+        if node.op == "placeholder" or moving.intersection(node.all_input_nodes):
+            moving.add(node)
+        if node.op != "call_function":
+            continue
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             raise Untraceable(f"it draws random numbers in its density ({node.target})")
+        counts = torch.Tag.dynamic_output_shape in getattr(node.target, "tags", ())
+        if counts and (node.target != _aten.index.Tensor or _masks(node, moving)):
+            raise Untraceable(_READS)
+
+
+def _masks(node: Node, moving: set[Node]) -> bool:
+    """Tell whether an indexing picks by a mask that depends on the point."""
+    given: Any = node.args[1]
+    masks = [i for i in given if i in moving]
+    return any(i.meta["val"].dtype == torch.bool for i in masks if "val" in i.meta)
 
 
 def _cleaned(module: GraphModule) -> GraphModule:
