@@ -123,7 +123,7 @@ def sample_posterior(
     WorldError, EvidenceError
         For what does not fit, before any sampling.
     PosteriorError
-        With ``strict=True``, on a bad verdict; it holds the draws.
+        If strict, on a bad verdict; it holds the draws.
 
     Examples
     --------
@@ -143,12 +143,17 @@ def sample_posterior(
     chosen = _choose(question, method)
     _warn_of_later(question)
     search = _search(question, order, chosen, auto=method == "auto")
-    drawn = search.best.drawn
-    tree = posterior_tree(question, drawn, labels, _attrs(question, search, order))
-    tree["convergence"] = xr.DataTree(search.best.verdict.statistics)
-    _add_log_densities(tree, question, drawn, labels, order, log_likelihood)
+    tree = _tree(question, search, labels, order)
+    _add_log_densities(tree, question, search.best.drawn, labels, order, log_likelihood)
     _warn_of_interrupt(search.best)
     _say(tree, search.best, order, strict=strict)
+    return tree
+
+
+def _tree(question: Question, search: "_Search", labels: Labels, order: Order) -> xr.DataTree:
+    best = search.best
+    tree = posterior_tree(question, best.drawn, labels, _attrs(question, search, order))
+    tree["convergence"] = xr.DataTree(best.verdict.statistics)
     return tree
 
 
