@@ -10,6 +10,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+import xarray as xr
 from pyro import poutine
 from pyro.infer import HMC, MCMC, NUTS, SVI, Importance, Predictive, Trace_ELBO, autoguide
 from pyro.infer.mcmc.api import StreamingMCMC
@@ -526,8 +527,13 @@ def test_arviz_reads_the_tree_and_files_keep_it(tmp_path):
     assert abs(azs.loo(tree).elpd - exact) < 0.2
     summary = azs.summary(tree, round_to="none").astype(float).loc["mu"]
     assert abs(summary["mean"] - y.sum() / 13) < 4 * summary["mcse_mean"]
-    for plot in (azp.plot_trace_dist, azp.plot_rank_dist):
-        plt.close(plot(tree).viz["figure"].item())
+    plt.close(azp.plot_trace_dist(tree).viz["figure"].item())
+    halves = [tree["posterior"].to_dataset().isel(draw=part).assign_coords(draw=range(150))
+              for part in (slice(0, 150), slice(150, 300))]  # fmt: skip
+    two = xr.DataTree.from_dict(
+        {"posterior": xr.concat(halves, "chain").assign_coords(chain=[0, 1])}
+    )  # ranks need two
+    plt.close(azp.plot_rank_dist(two).viz["figure"].item())
     for ending in ("nc", "zarr"):
         again = inference.load(inference.save(tree, tmp_path / f"run.{ending}"))
         for group in tree.children:
