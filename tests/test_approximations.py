@@ -299,7 +299,7 @@ def test_a_latent_without_gradient_is_refused(engine):
         pyro.sample("e", dist.Normal(count, 1.0))
         cm.wire(disciple, idle=0.0)
 
-    with pytest.raises(cm.WorldError, match=r"'count' .* is discrete without a finite list"):
+    with pytest.raises(cm.WorldError, match=r"'count' .* is discrete without one finite list"):
         drawn(engine, world, {"e": 1.0})
 
 
