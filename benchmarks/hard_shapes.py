@@ -148,6 +148,14 @@ def wrongness(tree, quantiles):
     return worst
 
 
+def drawn(name, method, seed):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return inference.sample_posterior(
+            world(SHAPES[name]), {"heard": 0.3}, method, seed=seed, progress=False
+        )
+
+
 def run(name, method, seeds):
     """Count right and wrong runs by what the verdict said of them."""
     quantiles = truth(name)
@@ -155,11 +163,13 @@ def run(name, method, seeds):
     errors, said, methods = [], [], []
     begun = time.process_time()
     for seed in range(seeds):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = inference.sample_posterior(
-                world(SHAPES[name]), {"heard": 0.3}, method, seed=seed, progress=False
-            )
+        try:
+            tree = drawn(name, method, seed)
+        except cm.WorldError as error:
+            counts[False, True] += 1
+            methods.append("refused")
+            said.append(str(error))
+            continue
         verdict = tree.attrs["verdict"]
         error = wrongness(tree, quantiles)
         good = verdict.startswith("good")

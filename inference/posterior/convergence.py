@@ -32,6 +32,7 @@ from inference.posterior.starts import GROUPS
 __all__ = ["Verdict", "judge"]
 
 _WORST_RHAT = 1.03
+_WORST_KHAT, _WORST_FIT = 0.7, 0.4
 _WORST_NESTED = 1.02
 _MOST_DIVERGING = 0.01
 _LEAST_BFMI = 0.05
@@ -151,11 +152,13 @@ def _weights(attrs: Mapping[str, Any]) -> list[str]:
     if "khat" not in attrs:
         return []
     khat, effective = float(attrs["khat"]), float(attrs["effective_draws"])
-    if not doubtful(khat, effective):
+    # A fit that leaves a limb out cannot tell by weights: of it the variance has to be finite too.
+    limit = _WORST_FIT if attrs.get("fitted") else _WORST_KHAT
+    if khat <= limit and not doubtful(khat, effective):
         return []
     return [
-        f"the weights are too uneven, k-hat {khat:.2f} (wanted below 0.7) with {effective:.0f} "
-        "effective draws"
+        f"the weights are too uneven, k-hat {khat:.2f} (wanted below {limit}) with "
+        f"{effective:.0f} effective draws"
     ]
 
 

@@ -55,6 +55,7 @@ _ENGINES: dict[str, Callable[[Question, Order], Drawn]] = {
     "svi": svi.draw,
 }
 _MARKOV = ("hmc", "nuts")
+_FITTED = ("laplace", "svi")
 _APART = 0.15  # posterior standard deviations between the means of two runs
 _PATIENCE = 600.0  # seconds that a fallback to NUTS may be expected to take
 _ADVICE = {
@@ -193,6 +194,8 @@ class _Search:
         logger.info("posterior of %s by %s", self.question.name, method)
         with one_thread():
             drawn = _ENGINES[method](self.question, order)
+        if method in _FITTED:
+            drawn = dataclasses.replace(drawn, attrs={**drawn.attrs, "fitted": True})
         verdict = _judged(self.question, drawn, method)
         apart = _apart(drawn, self.done[0].drawn) if self.done else ""
         if apart:  # a later run may have missed what made the chains of the first disagree
@@ -341,9 +344,15 @@ def _choose(question: Question, method: str) -> str:
             f"the density of site {tempered[0]!r} is scaled or masked (poutine.scale, "
             f"poutine.mask), which method={method!r} cannot draw from; use 'hmc' or 'enumerate'."
         )
+    misdrawn = [n for n, s in question.latents.items() if _is_misdrawn(s.fn)]
+    if misdrawn and method in ("prior", "importance"):
+        raise WorldError(
+            f"torch draws {misdrawn[0]!r} (LKJCholesky of more than 2 rows) from another law than "
+            f"its density: method={method!r} would be wrong. Use 'hmc' or 'nuts'."
+        )
     if method != "auto":
         return method
-    if (not known and not tempered) or not question.latents:
+    if (not known and not tempered and not misdrawn) or not question.latents:
         return "prior"
     if enumeration.count_states(question) <= enumeration.LIMIT:
         return "enumerate"
@@ -351,3 +360,10 @@ def _choose(question: Question, method: str) -> str:
     if any(not getattr(s.fn, "has_enumerate_support", False) for s in discrete.values()):
         return "importance"
     return "importance" if len(discrete) == len(question.latents) else "hmc"
+
+
+def _is_misdrawn(fn: Any) -> bool:
+    """Recognise LKJCholesky: its sampler gives rows after the second too much variance."""
+    while hasattr(fn, "base_dist"):
+        fn = fn.base_dist
+    return type(fn).__name__ == "LKJCholesky" and fn.event_shape[-1] > 2

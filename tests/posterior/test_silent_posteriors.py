@@ -180,3 +180,18 @@ def test_a_folded_run_does_not_go_on():
     few = inference.regroup(draw(observing(data), draws=320), chains=4)
     with pytest.raises(cm.WorldError, match="folded by regroup"):
         inference.extend_posterior(observing(data), few, 5, progress=False)
+
+
+def test_what_torch_draws_from_another_law_is_not_drawn_from_the_prior():
+    def world(disciple):
+        factor = pyro.sample("factor", dist.LKJCholesky(4, torch.tensor(1.5)))
+        pyro.sample("e", dist.Normal(0.0 * factor.sum(), 1.0))
+        cm.switch()
+
+    with pytest.raises(cm.WorldError, match="torch draws 'factor'"):
+        draw(world, {"e": 0.0}, "importance")
+    tree = draw(world, method="auto", draws=2000)
+    factor = tree["posterior"]["factor"].values
+    correlation = np.einsum("cdk,cdk->cd", factor[:, :, 3], factor[:, :, 2])
+    # Each correlation is 2 Beta(2.5, 2.5) - 1: its variance is 1 / 6.
+    assert np.var(correlation) == pytest.approx(1 / 6, abs=0.015)
