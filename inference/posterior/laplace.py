@@ -27,6 +27,8 @@ from inference.posterior.surface import BLOCK, surface_of
 
 __all__ = ["draw"]
 
+_FEW_DIMS = 64  # up to which a peak is looked for from every start: eight missed modes
+
 
 def draw(question: Question, order: Order) -> Drawn:
     """Find the peaks, and draw from the Gaussians under them, weighed by the density.
@@ -42,7 +44,8 @@ def draw(question: Question, order: Order) -> Drawn:
     density = density_of(question)
     surface = surface_of(density, order)
     compiled = time.process_time()
-    starts = find_starts(density, surface, BLOCK, order.seed)[:: BLOCK // GROUPS]
+    starts = find_starts(density, surface, BLOCK, order.seed)
+    starts = starts[:: 1 if density.dim <= _FEW_DIMS else BLOCK // GROUPS]
     modes, fault = find_modes(surface, starts)
     if not modes:
         raise WorldError(

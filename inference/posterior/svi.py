@@ -42,6 +42,8 @@ from inference.posterior.surface import BLOCK, Surface, surface_of
 
 __all__ = ["draw"]
 
+_FEW_DIMS = 64  # up to which a peak is looked for from every start: eight missed modes
+
 _LARGEST_DENSE = 256
 _LARGEST_CURVED = 512  # dimensions beyond which the curvature of a peak costs more than a fit
 _MOST_STEPS = 10_000
@@ -92,7 +94,8 @@ def _raced(
     surface: Surface, seed: int, steps: int, told: Callable[[int], Any]
 ) -> Sequence["_Fit"]:
     """Let guides at the peaks run against one at the best start; give those that lead."""
-    starts = find_starts(surface.density, surface, BLOCK, seed)[:: BLOCK // GROUPS]
+    starts = find_starts(surface.density, surface, BLOCK, seed)
+    starts = starts[:: 1 if surface.density.dim <= _FEW_DIMS else BLOCK // GROUPS]
     points = ascend(surface, starts)
     best = points[surface.heights(points).nan_to_num(-np.inf).argmax()]
     plain = _Fit(surface, best, torch.eye(len(best)).to(best), 0.1, derive_seed(seed, "svi"))
