@@ -1,6 +1,7 @@
 """What can go wrong, in words a user can act on; imports neither torch nor pyro."""
 
 import difflib
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ __all__ = [
     "PosteriorError",
     "WorldError",
     "nearest",
+    "refuse_counts",
 ]
 
 
@@ -71,3 +73,19 @@ def nearest(name: str, names: Iterable[str]) -> str:
         f", and {len(known) - 20} more" * (len(known) > 20)
     )
     return f"{guess}There are: {shown or 'none'}."
+
+
+def refuse_counts(least: int, **counts: Any) -> None:
+    """Refuse options that are no whole number of at least `least`.
+
+    Examples
+    --------
+    >>> refuse_counts(1, draws=100, chains=4.0)
+    >>> refuse_counts(1, draws=0)
+    Traceback (most recent call last):
+        ...
+    counterfactual_models.errors.WorldError: got draws=0; expected a whole number of at least 1.
+    """
+    for name, count in counts.items():
+        if not isinstance(count, numbers.Real) or count != count // 1 or count < least:
+            raise WorldError(f"got {name}={count!r}; expected a whole number of at least {least}.")

@@ -21,7 +21,7 @@ _HOME = {
     "sample_worlds": "worlds",
     "save": "store",
 }
-_MODULES = ("arrays", "diagnostics", "plots")
+_MODULES = ("arrays", "diagnostics", "plots", "training")
 
 __all__ = [
     "Audit",
@@ -39,10 +39,11 @@ __all__ = [
     "sample_posterior",
     "sample_worlds",
     "save",
+    "training",
 ]
 
 if TYPE_CHECKING:
-    from inference import arrays, diagnostics, plots
+    from inference import arrays, diagnostics, plots, training
     from inference.auditing import Audit, audit
     from inference.calibration import calibrate
     from inference.posterior import extend_posterior, sample_posterior

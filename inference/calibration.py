@@ -20,7 +20,7 @@ import xarray as xr
 
 from counterfactual_models.anatomy import dissect
 from counterfactual_models.disciples import erased
-from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError
+from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError, refuse_counts
 from inference import schema
 from inference.executors import run_jobs
 from inference.labels import Labels
@@ -65,8 +65,7 @@ def calibrate(
     method, draws, chains, coords, dims
         As in ``sample_posterior``.
     repetitions
-        200 see a posterior 20% too wide or too narrow in about seven of eight studies of one
-        quantity; one of 10% takes 800.
+        200 see a posterior sd 20% wrong in about seven of eight studies; 10% takes 800.
     seed
         The same seed gives the same numbers with any executor, and a longer study begins with
         the repetitions of a shorter one.
@@ -110,22 +109,16 @@ def calibrate(
     >>> calibrate(zoo.load("gaussian").world, ["e"], **options)["verdict"].values.tolist()
     ['passes', 'passes', 'passes']
     """
-    counts = {"repetitions": repetitions, "draws": draws, "chains": chains}
-    _check_counts(counts)
+    refuse_counts(_FEWEST, repetitions=repetitions)
+    refuse_counts(1, draws=draws, chains=chains)
     study, labels = _plan(world, truth, evidence, (method, draws, chains, seed), coords, dims)
     found, interrupted = _run(study, int(repetitions), executor, progress)
     result = _gathered(labels, found)
-    result.attrs = _attrs(study, found, result, {**counts, "interrupted": interrupted})
+    run = {"repetitions": repetitions, "interrupted": interrupted}
+    result.attrs = _attrs(study, found, result, run)
     for category, text in _doubts(result, found):
         warnings.warn(text, category, stacklevel=2)
     return result
-
-
-def _check_counts(counts: Mapping[str, int]) -> None:
-    for name, count in counts.items():
-        least = _FEWEST if name == "repetitions" else 1
-        if int(count) != count or count < least:
-            raise WorldError(f"got {name}={count}; expected a whole number of at least {least}.")
 
 
 def _plan(
@@ -290,6 +283,8 @@ def _attrs(
         "truth": world_name(study.truth) if study.truth else "",
         "evidence": list(study.evidence),
         "method": ", ".join(sorted({one.method for one in found.values() if one.method})),
+        "draws": study.draws,
+        "chains": study.chains,
         "seed": study.seed,
         "level": LEVEL,
         "p": float(result["p_holm"].min()),

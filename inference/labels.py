@@ -105,9 +105,19 @@ class Labels:
             own = self.of(name)[: array.ndim - len(lead)]
             variables[name] = ([*lead, *own], array, (attrs or {}).get(name))
         found = xr.Dataset(variables)
-        return found.assign_coords(
-            {
-                dim: np.asarray(self.coords.get(str(dim), np.arange(n)))
-                for dim, n in found.sizes.items()
-            }
-        )
+        return found.assign_coords(self._along(found.sizes))
+
+    def coordinates(self, names: Sequence[str]) -> xr.Dataset:
+        """Label the axes of sites, without their values."""
+        sizes = {
+            dim: size
+            for name in names
+            for dim, size in zip(self.of(name), self.sites[name].value.shape, strict=True)
+        }
+        return xr.Dataset(coords=self._along(sizes))
+
+    def _along(self, sizes: Mapping[Any, int]) -> dict[Any, np.ndarray]:
+        return {
+            dim: np.asarray(self.coords.get(str(dim), np.arange(size)))
+            for dim, size in sizes.items()
+        }

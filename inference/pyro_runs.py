@@ -19,7 +19,7 @@ import xarray as xr
 from pyro import poutine
 
 from counterfactual_models.anatomy import read_program
-from counterfactual_models.errors import ImpactWarning, WorldError
+from counterfactual_models.errors import ImpactWarning, WorldError, refuse_counts
 from inference import schema
 from inference.labels import Labels
 from inference.posterior.engine import Drawn, bar
@@ -136,12 +136,8 @@ class _Wanted:
     progress: bool
 
     def __post_init__(self) -> None:
-        for name, least in (("draws", 1), ("prior", 0)):
-            count = getattr(self, name)
-            if int(count) != count or count < least:
-                raise WorldError(
-                    f"got {name}={count}; expected a whole number of at least {least}."
-                )
+        refuse_counts(1, draws=self.draws)
+        refuse_counts(0, prior=self.prior)
 
 
 def _look(source: Source, wanted: _Wanted) -> tuple[Plan, Drawn]:

@@ -5,7 +5,8 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import arviz_base as azb
@@ -15,19 +16,26 @@ import xarray as xr
 from counterfactual_models.errors import DiscipleError, MeasurementError, WorldError, nearest
 
 __all__ = [
+    "BLOCK",
+    "CELL",
+    "CELL_COUNTS",
     "CHAIN",
     "DISCIPLE",
     "DRAW",
+    "EDGE",
     "ERASED",
     "FUTURE",
     "MEASUREMENT",
+    "PART",
     "PAST_DRAW",
     "RESERVED",
     "ROLE",
     "SWITCH",
+    "chosen_disciples",
     "decode_attrs",
     "encode_attrs",
     "flatten",
+    "parts",
     "predictions",
     "sample_dims",
 ]
@@ -38,6 +46,8 @@ SWITCH = "X"
 ERASED = "erased"
 ROLE = "role"
 PAST_DRAW = "posterior_draw"
+CELL_COUNTS = "cell_counts"
+PART, CELL, EDGE, BLOCK = "part", "cell", "edge", "block"
 RESERVED = (
     DISCIPLE,
     CHAIN,
@@ -49,6 +59,11 @@ RESERVED = (
     "sample",
     "model",
     "statistic",
+    CELL_COUNTS,
+    PART,
+    CELL,
+    EDGE,
+    BLOCK,
 )
 """Names that no site, plate or measurement of a world may carry."""
 
@@ -117,20 +132,87 @@ def flatten(
     Returns
     -------
     xr.DataArray
-        Dims measurement, disciple (``erased`` first), chain, draw[, future].
+        Dims measurement, disciple (``erased`` first), chain, draw[, future]. Float32 where all
+        measurements are (or narrower), else float64.
 
     Raises
     ------
     DiscipleError, MeasurementError
         If a name is not there; the nearest one is offered.
     """
+    kept, chosen = _chosen(worlds, disciples, measurements)
+    _refuse_unknown(kept, chosen)
+    return _flat(kept, chosen)
+
+
+def parts(
+    worlds: xr.DataTree | xr.Dataset,
+    *,
+    disciples: Sequence[str] | str | None = None,
+    measurements: Sequence[str] | str | None = None,
+    numbers: int = 2**23,
+) -> Iterator[xr.DataArray]:
+    """Lay measurements along one dim as :func:`flatten` does, so many numbers at a time.
+
+    Worlds that were opened lazily are read piece by piece, and no piece is held by this function.
+
+    Parameters
+    ----------
+    worlds, disciples, measurements
+        As for :func:`flatten`.
+    numbers
+        Most numbers in a part; a single measurement may have more.
+
+    Yields
+    ------
+    xr.DataArray
+        Dims measurement, disciple (``erased`` first), chain, draw[, future]; all parts together
+        are what :func:`flatten` gives. Float32 where the measurements are, else float64.
+
+    Raises
+    ------
+    DiscipleError, MeasurementError
+        If a name is not there; the nearest one is offered.
+    """
+    kept, chosen = _chosen(worlds, disciples, measurements)
+    _refuse_unknown(kept, chosen)
+    lead = [DISCIPLE, *sample_dims(kept)]
+    # A piece without coordinates would be numbered from 0 again.
+    bare = [dim for dim in kept.dims if dim not in lead and dim not in kept.coords]
+    kept = kept.assign_coords({dim: np.arange(kept.sizes[dim]) for dim in bare})
+    room = max(1, numbers // math.prod(kept.sizes[dim] for dim in lead))
+    group: list[str] = []
+    waiting = 0
+    for name, variable in kept.data_vars.items():
+        own = {str(dim): size for dim, size in variable.sizes.items() if dim not in lead}
+        size = math.prod(own.values())
+        alike = not group or _dtype(kept[[str(name)]]) == _dtype(kept[group])
+        if group and (waiting + size > room or not alike):
+            yield _flat(kept[group], chosen)
+            group, waiting = [], 0
+        if size <= room:
+            group.append(str(name))
+            waiting += size
+            continue
+        for place in _places(tuple(own.values()), room):
+            piece = kept[[str(name)]].isel(dict(zip(own, place, strict=True)))
+            part = _flat(piece, chosen)
+            if part.size:
+                yield part
+    if group:
+        yield _flat(kept[group], chosen)
+
+
+def _chosen(
+    worlds: xr.DataTree | xr.Dataset,
+    disciples: Sequence[str] | str | None,
+    measurements: Sequence[str] | str | None,
+) -> tuple[xr.Dataset, list[str]]:
+    """Variables that are wanted, ``erased`` first, and the names they were wanted by."""
     drawn = predictions(worlds)
-    others = [str(d) for d in drawn[DISCIPLE].values if d != ERASED]
-    wanted = others if disciples is None else _listed(disciples)
-    for name in wanted:
-        if name not in others:
-            raise DiscipleError(f"no disciple is named {name!r}. " + nearest(name, others))
-    drawn = drawn.sel({DISCIPLE: [ERASED, *wanted]})
+    wanted = chosen_disciples(drawn[DISCIPLE].values, disciples)
+    if wanted != [str(name) for name in drawn[DISCIPLE].values]:
+        drawn = drawn.sel({DISCIPLE: wanted})
     measured = [str(n) for n, v in drawn.data_vars.items() if v.attrs.get(ROLE) == "measurement"]
     chosen = measured if measurements is None else _listed(measurements)
     variables = list(dict.fromkeys(name.split("[")[0] for name in chosen))
@@ -144,22 +226,76 @@ def flatten(
             "these worlds have no measurement: add measure(name, value) to the world, or name "
             f"future sites in measurements=. {nearest('', map(str, drawn.data_vars))}"
         )
-    kept = drawn[variables].astype(np.float64).drop_vars(SWITCH, errors="ignore")
+    return drawn[variables].drop_vars(SWITCH, errors="ignore"), chosen
+
+
+def chosen_disciples(
+    labels: Iterable[object], disciples: Sequence[str] | str | None = None
+) -> list[str]:
+    """Names of the worlds that are wanted, ``erased`` first.
+
+    Raises
+    ------
+    DiscipleError
+        If a name is not among the labels; the nearest one is offered.
+
+    Examples
+    --------
+    >>> chosen_disciples(["modest", "erased", "greedy"], "greedy")
+    ['erased', 'greedy']
+    """
+    others = [str(label) for label in labels if label != ERASED]
+    wanted = others if disciples is None else _listed(disciples)
+    for name in wanted:
+        if name not in others:
+            raise DiscipleError(f"no disciple is named {name!r}. " + nearest(name, others))
+    return [ERASED, *wanted]
+
+
+def _flat(kept: xr.Dataset, chosen: Sequence[str]) -> xr.DataArray:
     flat = azb.dataset_to_dataarray(
-        kept, sample_dims=[DISCIPLE, *sample_dims(kept)], new_dim=MEASUREMENT
+        kept.astype(_dtype(kept), copy=False),
+        sample_dims=[DISCIPLE, *sample_dims(kept)],
+        new_dim=MEASUREMENT,
     )
+    labels = {name for name in chosen if "[" in name}
+    if labels:
+        whole = set(chosen) - labels
+        known = [str(label) for label in flat[MEASUREMENT].values]
+        keep = [n for n, lab in enumerate(known) if lab in labels or lab.split("[")[0] in whole]
+        flat = flat.isel({MEASUREMENT: keep})
+    return flat.transpose(MEASUREMENT, DISCIPLE, *sample_dims(kept))
+
+
+def _refuse_unknown(kept: xr.Dataset, chosen: Sequence[str]) -> None:
+    """Refuse labels such as ``visits[paris]`` that no measurement has."""
     labels = [name for name in chosen if "[" in name]
-    known = [str(label) for label in flat[MEASUREMENT].values]
+    if not labels:
+        return
+    none = {dim: slice(0, 1) for dim in sample_dims(kept)}
+    known = set(map(str, _flat(kept.isel(none), [])[MEASUREMENT].values))
     for label in labels:
         if label not in known:
             raise MeasurementError(
                 f"nothing measured is named {label!r}. " + nearest(label, known)
             )
-    if labels:
-        whole = {name for name in chosen if "[" not in name}
-        keep = [lab for lab in known if lab in labels or lab.split("[")[0] in whole]
-        flat = flat.sel({MEASUREMENT: keep})
-    return flat.transpose(MEASUREMENT, DISCIPLE, *sample_dims(kept))
+
+
+def _dtype(kept: xr.Dataset) -> np.dtype:
+    """Single precision where that loses nothing."""
+    return np.result_type(np.float32, *(variable.dtype for variable in kept.data_vars.values()))
+
+
+def _places(shape: tuple[int, ...], room: int) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into pieces of at most so many numbers, in the order of its memory."""
+    inner = math.prod(shape[1:])
+    if inner <= room:
+        for start in range(0, shape[0], room // inner):
+            yield slice(start, start + room // inner), *(slice(None) for _ in shape[1:])
+        return
+    for first in range(shape[0]):
+        for rest in _places(shape[1:], room):
+            yield slice(first, first + 1), *rest
 
 
 def _listed(names: Sequence[str] | str) -> list[str]:

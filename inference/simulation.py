@@ -26,7 +26,17 @@ from inference.agreement import agrees_with_vmap, hold_some
 from inference.batches import Block, NotVectorisable, run_abreast, run_singly
 from inference.passes import Program
 
-__all__ = ["Draws", "Program", "block_size", "keep_memory", "simulate"]
+__all__ = [
+    "Draws",
+    "NotVectorisable",
+    "Plan",
+    "Program",
+    "Way",
+    "block_size",
+    "keep_memory",
+    "run_block",
+    "simulate",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +44,8 @@ _NUMBERS_PER_SITE = 1 << 21  # some megabytes: beyond that the cost is page faul
 _NUMBERS_PER_BLOCK = 1 << 24  # what a block holds in memory, some hundred megabytes at most
 _KEPT = 31 << 20  # bytes; of larger pieces glibc learns nothing
 _LARGEST_BLOCK = 1 << 14
+_APART = 64
+"""Draws after which vmap looks again."""
 
 _Values = dict[str, torch.Tensor]
 
@@ -69,6 +81,109 @@ def block_size(anatomy: Anatomy, *, scored: bool) -> int:
     return min(_LARGEST_BLOCK, 1 << (max(1, fit).bit_length() - 1))
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is to be drawn of a program, and how it is cut into blocks.
+
+    Parameters
+    ----------
+    program
+        What to run.
+    draws
+        How many.
+    key
+        What the random numbers are derived from, beside each site's name and the block.
+    record, score
+        Sites whose values, and evidence sites whose log-probabilities, are wanted.
+    size
+        Draws in a block, copies counted.
+    copies
+        Runs of each draw, neighbours in what comes out.
+    """
+
+    program: Program
+    draws: int
+    key: Sequence[Any]
+    record: Sequence[str]
+    score: Sequence[str]
+    size: int
+    copies: int = 1
+
+    @property
+    def step(self) -> int:
+        """Draws in a block, copies not counted."""
+        return max(1, self.size // self.copies)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.draws // self.step)
+
+    def rows(self, first: int, last: int) -> slice:
+        """Draws of the blocks from `first` to before `last`."""
+        return slice(first * self.step, min(last * self.step, self.draws))
+
+
+@dataclass(frozen=True)
+class Way:
+    """How blocks are run: what the first one shows serves the others.
+
+    Parameters
+    ----------
+    refused
+        Why there is one run per draw; empty where a plate over draws serves.
+    by_vmap
+        Whether ``torch.vmap`` can tell that the plate lets draws alone.
+    seen, watched
+        Whether a block was run, and watched for calls that mix draws.
+    """
+
+    refused: str = ""
+    by_vmap: bool = True
+    seen: bool = False
+    watched: bool = False
+
+    def __str__(self) -> str:
+        return f"loop: {self.refused}" if self.refused else "plate"
+
+
+def run_block(
+    plan: Plan, number: int, pins: Mapping[str, torch.Tensor], way: Way
+) -> tuple[Draws, Way]:
+    """Draw one block: the same numbers wherever and whenever it is run.
+
+    Parameters
+    ----------
+    plan, number
+        Which block of what.
+    pins
+        Site name -> values, first axis = the draws of this block; all other sites are sampled.
+    way
+        How to run it.
+
+    Returns
+    -------
+    tuple of Draws and Way
+        What came out, and how later blocks are to be run.
+
+    Raises
+    ------
+    NotVectorisable
+        If draws cannot be run at once: run every block again, by ``Way(refused=...)``.
+    WorldError
+        If a draw fails, has other sites or shapes than another, or gives what is not finite.
+    """
+    within = plan.rows(number, number + 1)
+    given = {name: _copied(values, plan.copies) for name, values in pins.items()}
+    rows = (within.stop - within.start) * plan.copies
+    block = Block(plan.program, given, rows, (*plan.key, number), plan.record, plan.score)
+    with isolated(derive_seed(*plan.key)):
+        values, log_prob, way = _run(block, way, held=number % max(1, _APART // rows) == 0)
+    values = {name: values[name] for name in plan.record}
+    _refuse_non_finite(plan.program, values, log_prob, within.start, plan.copies)
+    return Draws(values, log_prob, str(way)), way
+
+
 def simulate(
     program: Program,
     pins: Mapping[str, torch.Tensor],
@@ -85,20 +200,10 @@ def simulate(
 
     Parameters
     ----------
-    program
-        What to run.
+    program, draws, key, record, score, size, copies
+        As in :class:`Plan`.
     pins
         Site name -> values, first axis = draws; all other sites are sampled.
-    draws
-        How many.
-    key
-        What the random numbers are derived from, beside each site's name and the block.
-    record, score
-        Sites whose values, and evidence sites whose log-probabilities, are returned.
-    size
-        Draws in a block, copies counted.
-    copies
-        Runs of each draw, neighbours in what is returned.
     watch
         Told how many draws are done.
 
@@ -112,55 +217,44 @@ def simulate(
     WorldError
         If a draw fails, has other sites or shapes than another, or gives what is not finite.
     """
+    plan = Plan(program, draws, key, record, score, size, copies)
     told = watch or (lambda done: None)
-    step = max(1, size // copies)
-    done, way = 0, _Way()
     values, log_prob = _Rows(draws * copies), _Rows(draws * copies)
     keep_memory()
-    with isolated(derive_seed(*key)):
-        while done < draws:
-            count = min(step, draws - done)
-            given = {n: _copied(v[done : done + count], copies) for n, v in pins.items()}
-            part = (*key, done // step)
-            block = Block(program, given, count * copies, part, record, score)
-            try:
-                found, scored = way.run(block)
-            except NotVectorisable as error:
-                way.refused = str(error)
-                logger.info("%s: one run per draw, because %s", program.what, error)
-                told(-done)
-                done = 0
-                continue
-            found = {name: found[name] for name in record}
-            _refuse_non_finite(program, found, scored, done, copies)
-            values.put(done * copies, found)
-            log_prob.put(done * copies, scored)
-            done += count
-            told(count)
-    how = f"loop: {way.refused}" if way.refused else "plate"
-    return Draws(values.rows, log_prob.rows, how)
+    number, way = 0, Way()
+    while number < plan.blocks:
+        rows = plan.rows(number, number + 1)
+        try:
+            found, way = run_block(plan, number, {n: v[rows] for n, v in pins.items()}, way)
+        except NotVectorisable as error:
+            way = Way(refused=str(error))
+            logger.info("%s: one run per draw, because %s", program.what, error)
+            told(-rows.start)
+            number = 0
+            continue
+        values.put(rows.start * copies, found.values)
+        log_prob.put(rows.start * copies, found.log_prob)
+        number += 1
+        told(rows.stop - rows.start)
+    return Draws(values.rows, log_prob.rows, str(way))
 
 
-class _Way:
-    """How the blocks of a program are run: what the first ones show serves the later ones."""
+def _run(block: Block, way: Way, *, held: bool) -> tuple[_Values, _Values, Way]:
+    """Run a block. Small ones need not all be held against single draws, if vmap can tell.
 
-    refused = ""
-    by_vmap = True
-    seen = watched = False
-
-    def run(self, block: Block) -> tuple[_Values, _Values]:
-        """Run a block: values and log-probabilities."""
-        if self.refused:
-            with translated(block.program.what):
-                return run_singly(block, block.pins, block.draws, block.record, block.score)
-        with _no_collection():
-            batch = run_abreast(block)
-            self.by_vmap = self.by_vmap and agrees_with_vmap(block, batch, first=not self.seen)
-        if not self.by_vmap:
-            hold_some(block, batch, first=not self.watched)
-            self.watched = True
-        self.seen = True
-        return batch.values, batch.log_prob
+    What vmap has run once takes no branch on a value: it has but one way to go.
+    """
+    if way.refused:
+        with translated(block.program.what):
+            return *run_singly(block, block.pins, block.draws, block.record, block.score), way
+    with _no_collection():
+        batch = run_abreast(block)
+        by_vmap = way.by_vmap
+        if by_vmap and (held or not way.seen):
+            by_vmap = agrees_with_vmap(block, batch, first=not way.seen)
+    if not by_vmap:
+        hold_some(block, batch, first=not way.watched)
+    return batch.values, batch.log_prob, Way("", by_vmap, True, way.watched or not by_vmap)
 
 
 class _Rows:

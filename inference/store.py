@@ -16,7 +16,7 @@ import xarray as xr
 
 from counterfactual_models.errors import WorldError
 
-__all__ = ["load", "provenance", "save"]
+__all__ = ["load", "open_lazily", "provenance", "save"]
 
 _FORMATS = (".nc", ".zarr")
 _PACKED_FROM = 100_000
@@ -68,7 +68,8 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     try:
         whole = scratch / path.name
         tree = tree.copy()
-        tree.attrs[_ORDER] = json.dumps({g: list(n.data_vars) for g, n in tree.children.items()})
+        order = {path: list(node.data_vars) for path, node in tree.subtree_with_keys}
+        tree.attrs[_ORDER] = json.dumps(order)
         if path.suffix == ".nc":
             tree.to_netcdf(whole, engine="netcdf4", encoding=_packed(tree))
         else:
@@ -102,6 +103,24 @@ def load(path: str | Path) -> xr.DataTree:
     return _in_order(tree)
 
 
+def open_lazily(path: str | Path) -> xr.DataTree:
+    """Open a finished ``.zarr`` without reading it: values are read where they are used.
+
+    Raises
+    ------
+    WorldError
+        If there is no such folder, or it holds no tree.
+    """
+    path = _checked(Path(path))
+    if not path.exists():
+        raise WorldError(f"there is no {path}.")
+    try:
+        tree = xr.open_datatree(path, engine="zarr", consolidated=False, chunks=None)
+    except (OSError, ValueError, KeyError) as error:
+        raise WorldError(f"{path} holds no tree that can be read: {error}") from error
+    return tree
+
+
 def _packed(tree: xr.DataTree) -> dict[str, Any]:
     """Pack large variables without loss; small ones are quicker as they are."""
     packing = {"zlib": True, "complevel": 1, "shuffle": True}
@@ -111,7 +130,7 @@ def _packed(tree: xr.DataTree) -> dict[str, Any]:
             for name, variable in node.data_vars.items()
             if variable.size > _PACKED_FROM and variable.dtype.kind in "fiub"
         }
-        for node in tree.children.values()
+        for node in tree.descendants
     }
 
 
@@ -119,15 +138,14 @@ def _in_order(tree: xr.DataTree) -> xr.DataTree:
     """Put groups and variables back into the order they were written in; zarr sorts by name."""
     attrs = dict(tree.attrs)
     order = json.loads(attrs.pop(_ORDER, "{}"))
-    groups = {name: tree[name].to_dataset() for name in order} | {
-        name: node.to_dataset() for name, node in tree.children.items() if name not in order
-    }
-    for name, variables in order.items():
-        group = groups[name]
-        groups[name] = xr.Dataset({v: group[v] for v in variables}, group.coords, group.attrs)
-    found = xr.DataTree.from_dict(groups, name=attrs.get("name"))
-    found.attrs = attrs
-    return found
+    found = {path: node.to_dataset(inherit=False) for path, node in tree.subtree_with_keys}
+    groups = {path: found[path] for path in [*order, *(p for p in found if p not in order)]}
+    for path, variables in order.items():
+        group = groups[path]
+        groups[path] = xr.Dataset({v: group[v] for v in variables}, group.coords, group.attrs)
+    ordered = xr.DataTree.from_dict(groups, name=attrs.get("name"))
+    ordered.attrs = attrs
+    return ordered
 
 
 def _checked(path: Path) -> Path:

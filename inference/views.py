@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import DiscipleError, WorldError, nearest
+from counterfactual_models.errors import DiscipleError, WorldError, nearest, refuse_counts
 from inference import schema
 
 __all__ = ["as_models", "pair", "regroup"]
@@ -154,8 +154,7 @@ def regroup(tree: xr.DataTree, *, chains: int = 4) -> xr.DataTree:
             f"got a {type(tree).__name__}; expected a tree with the dims chain and draw, as "
             "sample_posterior(...) or sample_worlds(...) returns it."
         )
-    if int(chains) != chains or chains < 1:
-        raise WorldError(f"got chains={chains}; expected a whole number of at least 1.")
+    refuse_counts(1, chains=chains)
     said = {key: tree.attrs[key] for key in ("folded", "shape") if key in tree.attrs}
     attrs = schema.decode_attrs(said)
     folded = dict(attrs.get("folded", {}))

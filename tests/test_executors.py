@@ -3,13 +3,17 @@
 import multiprocessing
 import operator
 import os
+import pickle
 import signal
+import sys
+import threading
+import types
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 
 from counterfactual_models import CounterfactualError
-from inference.executors import run_jobs
+from inference.executors import run_jobs, stream_jobs
 
 
 class Lazy(Executor):
@@ -19,13 +23,13 @@ class Lazy(Executor):
         self.jobs = jobs
         self.futures = []
 
-    def submit(self, work, job):
+    def submit(self, receive, packed):
         future = Future()
         self.futures.append(future)
-        if job in self.jobs:
+        if pickle.loads(packed)[1] in self.jobs:
             future.set_running_or_notify_cancel()
             try:
-                future.set_result(work(job))
+                future.set_result(receive(packed))
             except BaseException as error:
                 future.set_exception(error)
         return future
@@ -126,10 +130,35 @@ def test_threads_are_refused():
         run_jobs(operator.neg, [1, 2], executor=pool)
 
 
-def test_what_only_some_executors_can_send_is_refused_by_the_others(processes):
-    with pytest.raises(CounterfactualError, match=r"at the top of a module.*loky"):
-        run_jobs(lambda job: job, [1], executor=processes)
-    run_jobs(lambda job: job, [1], executor=Lazy(1))  # sends by value perhaps, as loky and dask do
+def test_functions_are_sent_whole_and_what_cannot_be_sent_is_refused(processes):
+    offset = 3
+    assert run_jobs(lambda job: job + offset, [1], executor=processes).results == {0: 4}
+    lock = threading.Lock()
+    with pytest.raises(CounterfactualError, match=r"cannot be sent.*lock"):
+        run_jobs(lambda job: lock, [1], executor=processes)
+
+
+def test_what_a_worker_cannot_import_is_an_error_and_not_a_wait(processes, monkeypatch):
+    here = types.ModuleType("only_here")
+    exec("def work(job): return job", here.__dict__)
+    monkeypatch.setitem(sys.modules, "only_here", here)
+    with pytest.raises(CounterfactualError, match=r"No module named 'only_here'.*by_value"):
+        run_jobs(here.work, [1], executor=processes)
+
+
+def test_jobs_are_made_as_they_are_handed_in():
+    made = []
+
+    def jobs():
+        for job in range(6):
+            made.append(job)
+            yield job
+
+    pool = Lazy(0, 1)
+    stream = stream_jobs(operator.neg, jobs(), executor=pool, ahead=2)
+    assert sorted([next(stream), next(stream)]) == [(0, 0), (1, -1)]
+    assert made == [0, 1]
+    stream.close()
 
 
 class Client:

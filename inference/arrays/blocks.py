@@ -10,11 +10,21 @@ allow for has blocks that resemble each other, and errors taken from their sprea
 rest that of a screen which costs a few microseconds.
 """
 
+import bisect
+from dataclasses import dataclass
+
 import numpy as np
 from arviz_stats.base import array_stats
 from scipy import special
 
-__all__ = ["FEWEST_DRAWS", "block_bounds", "effective_draws", "hardly_moves", "widening"]
+__all__ = [
+    "FEWEST_DRAWS",
+    "EffectiveDraws",
+    "block_bounds",
+    "effective_draws",
+    "hardly_moves",
+    "widening",
+]
 
 FEWEST_BLOCKS, MOST_BLOCKS = 20, 40
 FEWEST_DRAWS = 2 * FEWEST_BLOCKS
@@ -68,25 +78,90 @@ def effective_draws(values: np.ndarray, *, most: int = 100) -> np.ndarray:
     >>> (effective_draws(noise) > 500).all(axis=1).tolist()
     [True, True, False]
     """
-    measurements, worlds, chains, draws = values.shape[:4]
-    futures = values.ndim > 4
-    if draws < 4:
-        return np.full((measurements, worlds), float(chains))
-    step = max(1, SCREENED_AT_ONCE // max(1, values[:1].size))
-    screened, medians = np.empty((2, measurements, worlds)), np.empty((measurements, worlds))
-    for start in range(0, measurements, step):
-        part = slice(start, start + step)
-        screened[:, part], medians[part] = _screened(_past(values[part], futures=futures))
-    rough, slower = screened.min(axis=0), screened.argmin(axis=0)
-    slow = min(DRAWS_PER_BLOCK * MOST_BLOCKS, chains * draws / 4)
-    order = np.argsort(rough, axis=None)[: max(most, np.count_nonzero(rough < slow))]
-    judged = order[rough.ravel()[order] > chains]
-    for start in range(0, len(judged), step):
-        which = np.unravel_index(judged[start : start + step], rough.shape)
-        screened[slower[which], *which] = _judged(
-            _past(values[which], futures=futures), medians[which], spread=slower[which] == 1
-        )
-    return np.clip(screened.min(axis=0), 1, chains * draws)
+    sizes = EffectiveDraws(most=most)
+    sizes.update(values)
+    return sizes.result()
+
+
+class EffectiveDraws:
+    """Judge series as they come, chunk by chunk; see :func:`effective_draws`.
+
+    Nothing depends on the chunks: series that are slow are judged at once, and of the others those
+    that may be among the slowest are held until all have come.
+
+    Parameters
+    ----------
+    most
+        Number of series judged by ArviZ even where all are quick.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=(3, 2, 4, 250))
+    >>> sizes = EffectiveDraws()
+    >>> for chunk in (noise[:1], noise[1:]):
+    ...     sizes.update(chunk)
+    >>> bool((sizes.result() == effective_draws(noise)).all())
+    True
+    """
+
+    def __init__(self, most: int = 100) -> None:
+        self.most = most
+        self._found: list[np.ndarray] = []
+        self._held: list[_Held] = []
+        self._slow = self._measurements = 0
+
+    def update(self, values: np.ndarray) -> None:
+        """Take in series, shape (measurement, world, chain, draw[, future])."""
+        step = max(1, SCREENED_AT_ONCE // max(1, values[:1].size))
+        for start in range(0, len(values), step):
+            series = _past(values[start : start + step], futures=values.ndim > 4)
+            self._found.append(self._screen(series))
+            self._measurements += len(series)
+
+    def result(self) -> np.ndarray:
+        """Between 1 and the number of draws, shape (measurement, world)."""
+        found = np.concatenate(self._found)
+        held = self._held[: max(0, self.most - self._slow)]
+        if held:
+            judged = _judged(
+                np.stack([one.series for one in held]),
+                np.array([one.median for one in held]),
+                spread=np.array([one.spread for one in held]),
+            )
+            for one, size in zip(held, judged, strict=True):
+                found[one.place] = np.clip(min(size, one.other), 1, one.series.size)
+        return found
+
+    def _screen(self, series: np.ndarray) -> np.ndarray:
+        """Effective draws of a chunk, the slow ones judged; holds those that are slow next."""
+        chains, draws = series.shape[2:]
+        if draws < 4:
+            return np.full(series.shape[:2], float(chains))
+        screened, medians = _screened(series)
+        rough, other, slower = screened.min(axis=0), screened.max(axis=0), screened.argmin(axis=0)
+        slow = rough < min(DRAWS_PER_BLOCK * MOST_BLOCKS, chains * draws / 4)
+        self._slow += int(np.count_nonzero(slow))
+        which = slow & (rough > chains)
+        found = rough.copy()
+        if which.any():
+            judged = _judged(series[which], medians[which], spread=slower[which] == 1)
+            found[which] = np.minimum(judged, other[which])
+        for at in np.argsort(np.where(slow, np.inf, rough), axis=None, kind="stable")[: self.most]:
+            place = measurement, world = divmod(int(at), series.shape[1])
+            last = self._held[-1].rough if len(self._held) >= self.most else np.inf
+            if slow[place] or rough[place] >= last:
+                break
+            held = _Held(
+                rough[place],
+                (self._measurements + measurement, world),
+                series[place].copy(),
+                medians[place],
+                bool(slower[place]),
+                other[place],
+            )
+            bisect.insort(self._held, held, key=lambda one: (one.rough, one.place))
+            del self._held[self.most :]
+        return np.clip(found, 1, chains * draws)
 
 
 def hardly_moves(values: np.ndarray) -> np.ndarray:
@@ -189,6 +264,18 @@ def block_bounds(chains: int, draws: int, futures: int = 1, *, effective: float)
         starts = (np.arange(chains)[:, None] * draws + within).ravel()
         starts = np.append(starts, chains * draws)
     return starts * futures
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A series that may be judged yet, and what the screen says of it."""
+
+    rough: float
+    place: tuple[int, int]
+    series: np.ndarray
+    median: float
+    spread: bool
+    other: float
 
 
 def _past(values: np.ndarray, *, futures: bool) -> np.ndarray:

@@ -1,4 +1,4 @@
-r"""In which coarse cell does each draw of a measurement lie?
+r"""Where do the cells of a measurement lie?
 
 Cells belong to the erased world: its sixteenths and two tails of a thousandth, or its own levels
 where it is discrete. Taken from a disciple's draws they would differ from disciple to disciple,
@@ -8,147 +8,201 @@ Cells are half-open, ``[edge, next edge)``. Whatever no erased draw has ever vis
 the novel one.
 """
 
-from itertools import pairwise
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
-__all__ = ["MOST_LEVELS", "block_counts", "merge_novel", "reference_edges"]
+from counterfactual_models.errors import CounterfactualError
 
-TAIL = 0.001
+__all__ = ["MOST_LEVELS", "Cells", "alike"]
+
 MOST_LEVELS = 64
 DRAWS_PER_LEVEL = 10
+ROBUST = 2 * special.ndtri(0.75)
+"""Interquartile range of a normal law, in its standard deviations."""
+WIDTHS = (24, 48, 72, 100)
 
 
-def reference_edges(
-    erased: np.ndarray, *, cells: int = 16, draws: int | None = None
-) -> np.ndarray:
-    """Where are the cells of each measurement, judged by its erased world alone?
+@dataclass(frozen=True)
+class Cells:
+    r"""How is a measurement cut into cells? Always by its erased world, for all disciples alike.
 
-    A measurement with at most 64 distinct values, each met ten times on average, is discrete:
-    every value is a cell of its own. Any other is cut at its k/cells quantiles and at the 0.1 %
-    and 99.9 % ones. A value that holds at least half a cell's mass (the zeros of a zero-inflated
-    measurement) where a cut falls gets a cell of its own.
+    Made by :meth:`quantile` (the default), :meth:`levels`, :meth:`width` or :meth:`dyadic`.
 
-    Parameters
-    ----------
-    erased
-        Draws of the erased world, shape (measurement, draw).
-    cells
-        Number of equal-mass cells, beside the two tails.
-    draws
-        Number of posterior draws behind the rows (fewer than rows when each has several futures):
-        a continuous measurement of the past alone repeats across futures, and is no less
-        continuous for that. All rows by default.
-
-    Returns
-    -------
-    np.ndarray
-        Ascending edges, shape (measurement, edges), padded with infinity. Only the order of the
-        draws matters: an increasing map of the measurement maps the edges.
+    * quantile: ``count`` cells that are equally likely in the erased world, and two tails. A
+      measurement with few distinct values, each met ten times on average, gets its levels;
+    * levels: every value of the erased world is a cell, the 64 commonest if there are more;
+    * width: equally wide cells, to see shapes: equally likely ones make every erased world flat;
+    * dyadic: 2^depth leaves of a logistic law at the erased median and quartiles, which halving
+      the real line again and again gives; neutral, so that a description pays for both worlds.
 
     Examples
     --------
-    >>> reference_edges(np.arange(4000.0)[None], cells=4)
+    >>> Cells.quantile(4).edges(np.arange(4000.0)[None])
     array([[   4., 1000., 2000., 3000., 3996.]])
-    >>> reference_edges(np.full((1, 100), 3.0)).round(6)
+    >>> Cells.levels().edges(np.full((1, 100), 3.0)).round(6)
     array([[3., 3.]])
+    >>> Cells.dyadic(2).edges(np.arange(101.0)[None]).round(6)
+    array([[25., 50., 75.]])
     """
-    ranked = np.sort(erased, axis=-1)
-    distinct = 1 + np.count_nonzero(ranked[:, 1:] != ranked[:, :-1], axis=-1)
-    rows = ranked.shape[-1] if draws is None else draws
-    discrete = distinct <= np.clip(rows // DRAWS_PER_LEVEL, 1, MOST_LEVELS)
-    edges = np.full((len(ranked), 2 * max(MOST_LEVELS, cells + 1)), np.inf)
-    if discrete.any():
-        edges[discrete, : 2 * MOST_LEVELS] = _level_edges(ranked[discrete])
-    if not discrete.all():
-        edges[~discrete, : 2 * (cells + 1)] = _quantile_edges(ranked[~discrete], cells)
-    edges.sort(axis=-1)
-    edges[:, 1:][edges[:, 1:] == edges[:, :-1]] = np.inf
-    edges.sort(axis=-1)
-    return edges[:, : np.isfinite(edges).sum(axis=-1).max()]
+
+    kind: str = "quantile"
+    count: int = 16
+    tails: float = 0.001
+    step: float = 0.25
+    reach: float = 12.0
+    depth: int = 6
+
+    def __post_init__(self) -> None:
+        """Refuse cells that are none."""
+        kinds = ("quantile", "levels", "width", "dyadic")
+        if self.kind not in kinds:
+            raise CounterfactualError(f"got cells of kind {self.kind!r}; expected one of {kinds}.")
+        for name, good, expected in (
+            ("cells", self.count >= 2 and self.count == int(self.count), "at least 2 cells"),
+            ("tails", 0 <= self.tails < 1 / self.count, "tails lighter than a cell"),
+            ("step", 0 < self.step <= self.reach < np.inf, "a width between 0 and the reach"),
+            ("reach", self.reach <= 512 * self.step, "at most 1024 cells"),
+            ("depth", 1 <= self.depth <= 10, "a depth between 1 and 10"),
+        ):
+            if not good:
+                got = self.count if name == "cells" else getattr(self, name)
+                raise CounterfactualError(f"got {name}={got}; expected {expected}.")
+
+    @classmethod
+    def quantile(cls, count: int = 16, *, tails: float = 0.001) -> Cells:
+        """Cut at the k/count quantiles of the erased world, and at `tails` and 1 - `tails`.
+
+        A value that holds at least half a cell's mass (the zeros of a zero-inflated measurement)
+        where a cut falls gets a cell of its own. Without tails, ``tails=0``.
+        """
+        return cls("quantile", count=count, tails=tails)
+
+    @classmethod
+    def levels(cls) -> Cells:
+        """Give every value of the erased world a cell of its own, up to the 64 commonest."""
+        return cls("levels")
+
+    @classmethod
+    def width(cls, step: float = 0.25, *, reach: float = 12.0) -> Cells:
+        """Cut every `step` robust deviations of the erased world, `reach` of them either way.
+
+        A robust deviation is the interquartile range over 1.349; the plain one where that is 0.
+        """
+        return cls("width", step=step, reach=reach)
+
+    @classmethod
+    def dyadic(cls, depth: int = 6) -> Cells:
+        r"""Cut at median + s·logit(k/2^depth), s such that 1/4 and 3/4 are the quartiles."""
+        return cls("dyadic", depth=depth)
+
+    @property
+    def most(self) -> int:
+        """The most edges that a measurement can get."""
+        kinds = {
+            "quantile": max(2 * MOST_LEVELS, 2 * (self.count + 1)),
+            "levels": 2 * MOST_LEVELS,
+            "width": 2 * round(self.reach / self.step) + 1,
+            "dyadic": 2**self.depth - 1,
+        }
+        return max(2 * MOST_LEVELS, kinds[self.kind])
+
+    def edges(self, reference: np.ndarray, draws: int | None = None) -> np.ndarray:
+        """Where are the cells of each measurement, judged by its erased world alone?
+
+        Parameters
+        ----------
+        reference
+            Draws of the erased world, or of a pilot of it, shape (measurement, draw).
+        draws
+            Number of posterior draws behind the rows (fewer than rows when each has several
+            futures): a continuous measurement of the past alone repeats across futures, and is no
+            less continuous for that. All rows by default.
+
+        Returns
+        -------
+        np.ndarray
+            Ascending edges, shape (measurement, edges), padded with infinity; float32 for
+            float32 draws. Quantiles and levels follow any increasing map of the measurement.
+        """
+        ranked = np.sort(reference.astype(np.result_type(reference, np.float32), copy=False))
+        if self.kind == "quantile":
+            rows = ranked.shape[-1] if draws is None else draws
+            distinct = 1 + np.count_nonzero(ranked[:, 1:] != ranked[:, :-1], axis=-1)
+            few = distinct <= np.clip(rows // DRAWS_PER_LEVEL, 1, MOST_LEVELS)
+        else:
+            few = np.full(len(ranked), self.kind == "levels")
+            few |= ranked[:, 0] == ranked[:, -1]
+        found = np.full((len(ranked), self.most), np.inf, dtype=ranked.dtype)
+        for chosen, cut in ((few, _level_edges), (~few, self._cuts)):
+            if chosen.any():
+                own = cut(ranked[chosen])
+                found[chosen, : own.shape[1]] = own
+        found.sort(axis=-1)
+        found[:, 1:][found[:, 1:] == found[:, :-1]] = np.inf
+        found.sort(axis=-1)
+        return found[:, : np.isfinite(found).sum(axis=-1).max()]
+
+    def _cuts(self, ranked: np.ndarray) -> np.ndarray:
+        """Edges of measurements that are not discrete."""
+        if self.kind == "quantile":
+            return _quantile_edges(ranked, self.count, self.tails)
+        low, middle, high = np.quantile(ranked, [0.25, 0.5, 0.75], axis=-1)
+        wide = ranked.astype(float)
+        scale = np.where(high > low, (high - low) / ROBUST, wide.std(axis=-1))
+        if self.kind == "width":
+            number = round(self.reach / self.step)
+            at = self.step * np.arange(-number, number + 1)
+        else:
+            leaves = np.arange(1, 2**self.depth) / 2**self.depth
+            at = special.logit(leaves) * ROBUST / (2 * special.logit(0.75))
+        return (middle[:, None] + scale[:, None] * at).astype(ranked.dtype)
 
 
-def block_counts(values: np.ndarray, edges: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """How many draws of each block lie in each cell?
+def alike(edges: np.ndarray) -> Iterator[np.ndarray]:
+    """Group measurements with about as many edges, so that a coin does not pay for 64 levels.
 
-    Parameters
-    ----------
-    values
-        Shape (measurement, draw).
-    edges
-        Shape (measurement, edges).
-    bounds
-        Row numbers at which the blocks of draws begin, and the end of the last.
-
-    Returns
-    -------
+    Yields
+    ------
     np.ndarray
-        Integers, shape (block, edges + 1, measurement); a block's cells add up to its length.
+        Numbers of the measurements of a group, ascending.
 
     Examples
     --------
-    >>> values, edges = np.array([[0.0, 1.0, 2.0, 9.0]]), np.array([[1.0, 5.0]])
-    >>> block_counts(values, edges, np.array([0, 2, 4]))[..., 0]
-    array([[1, 1, 0],
-           [0, 1, 1]])
+    >>> edges = np.full((3, 40), np.inf)
+    >>> edges[1], edges[::2, :17] = np.arange(40), np.arange(17)
+    >>> [group.tolist() for group in alike(edges)]
+    [[0, 2], [1]]
     """
-    rows = np.ascontiguousarray(values.T)
-    lengths = np.diff(bounds)
-    below = np.empty((len(lengths), edges.shape[1] + 2, len(values)), dtype=np.int64)
-    below[:, 0], below[:, -1] = 0, lengths[:, None]
-    # Counted in the narrowest type that holds a block: adding bytes as wide integers is 5x slower.
-    narrow = np.uint16 if lengths.max() <= np.iinfo(np.uint16).max else np.int64
-    for number, edge in enumerate(edges.T, start=1):
-        under = (rows < edge).view(np.uint8)
-        for block, (start, stop) in enumerate(pairwise(bounds)):
-            below[block, number] = under[start:stop].sum(axis=0, dtype=narrow)
-    return np.diff(below, axis=1)
-
-
-def merge_novel(let_in: np.ndarray, erased: np.ndarray) -> np.ndarray:
-    """Subtract the worlds cell by cell; what the erased one never visits is a single cell.
-
-    Parameters
-    ----------
-    let_in, erased
-        Counts of both worlds, shape (block, cell, measurement).
-
-    Returns
-    -------
-    np.ndarray
-        let_in - erased, shape (block, cell, measurement): the cells that some erased world visits,
-        then the novel one. The cells of a block add up to zero.
-
-    Examples
-    --------
-    >>> let_in, erased = np.array([[[2], [3], [5]]]), np.array([[[0], [10], [0]]])
-    >>> merge_novel(let_in, erased)[0, :, 0]
-    array([-7,  7])
-    """
-    seen = erased.sum(axis=0) > 0
-    kept = np.flatnonzero(seen.any(axis=-1))
-    difference = np.zeros((len(erased), len(kept) + 1, erased.shape[2]), dtype=np.int64)
-    np.sum(let_in, axis=1, where=~seen, out=difference[:, -1])
-    where = seen[kept]
-    np.subtract(let_in[:, kept], erased[:, kept], out=difference[:, :-1], where=where)
-    return difference
+    width = np.searchsorted(WIDTHS, np.isfinite(edges).sum(axis=-1))
+    for size in np.unique(width):
+        yield np.flatnonzero(width == size)
 
 
 def _level_edges(ranked: np.ndarray) -> np.ndarray:
-    """Edges just below and just above every distinct value; shape (measurement, 128)."""
+    """Edges just below and just above the commonest values; shape (measurement, 128)."""
     first = np.ones(ranked.shape, dtype=bool)
     first[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
     which, where = np.nonzero(first)
-    levels = np.full((len(ranked), MOST_LEVELS), np.inf)
-    levels[which, first.cumsum(axis=-1)[which, where] - 1] = ranked[which, where]
+    met = np.diff(np.append(np.flatnonzero(first), first.size))
+    order = np.lexsort((-met, which))
+    place = np.arange(len(which)) - np.searchsorted(which, which)
+    kept = order[place < MOST_LEVELS]
+    levels = np.full((len(ranked), MOST_LEVELS), np.inf, dtype=ranked.dtype)
+    levels[which[kept], place[place < MOST_LEVELS]] = ranked[which[kept], where[kept]]
     return np.concatenate([levels, _just_above(levels)], axis=-1)
 
 
-def _quantile_edges(ranked: np.ndarray, cells: int) -> np.ndarray:
+def _quantile_edges(ranked: np.ndarray, cells: int, tails: float) -> np.ndarray:
     """Edges at the order statistics where the quantiles fall; shape (measurement, 2 cells + 2)."""
     rows = ranked.shape[-1]
-    levels = np.array([TAIL, *(np.arange(1, cells) / cells), 1 - TAIL])
-    edges = np.full((len(ranked), 2 * len(levels)), np.inf)
+    levels = np.array([tails, *(np.arange(1, cells) / cells), 1 - tails])
+    levels = levels if tails else levels[1:-1]
+    edges = np.full((len(ranked), 2 * len(levels)), np.inf, dtype=ranked.dtype)
     for number, cut in enumerate(np.rint(levels * rows).astype(int)):
         if cut == rows:
             edges[:, number] = _just_above(ranked[:, -1])
@@ -171,5 +225,5 @@ def _quantile_edges(ranked: np.ndarray, cells: int) -> np.ndarray:
 
 def _just_above(values: np.ndarray) -> np.ndarray:
     """Return the next number; above zero a normal one, as subnormals may be flushed to zero."""
-    above = np.nextafter(values, np.inf)
+    above = np.nextafter(values, values.dtype.type(np.inf))
     return np.where((values <= 0) & (above >= 0), np.finfo(values.dtype).tiny, above)

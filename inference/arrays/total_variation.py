@@ -5,15 +5,26 @@ r"""How differently likely are the cells of a measurement in two worlds?
 Each distribution is estimated first, then subtracted, and the modulus taken last. What that costs
 is noise, for a modulus of noise is never zero; so every estimate here comes with the value that
 two samples of the same world would give, and with bounds that hold without knowing the truth.
+
+Where blocks hold under ten effective draws, standard errors are wider by
+:func:`~inference.arrays.blocks.widening`. Floors and p-values need less, for most cells come and
+go faster than the level that they are cells of: these are widened by what neighbouring blocks have
+in common, or by the former if that is less.
+
+Blocks that all agree have no spread and yet prove little about what is rare. Three over the number
+of effective draws, the rule of three, keeps bounds from claiming what so few draws could not have
+seen. Added to the rest, it exceeds the exact Poisson bound for an event met any number of times.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
 from inference.arrays.blocks import widening
-from inference.arrays.cells import block_counts, merge_novel, reference_edges
-from inference.arrays.sign_flips import noise_floor, tail_probability
+from inference.arrays.cell_counts import block_counts, merge_novel
+from inference.arrays.cells import Cells, alike
+from inference.arrays.multiplicity import Family
+from inference.arrays.sign_flips import FIRST, as_floor, flipped, tail_probability
 
 __all__ = ["FEWEST_EFFECTIVE", "ONE_SIDED", "UNSEEN", "total_variation", "variation"]
 
@@ -24,8 +35,10 @@ UNSEEN = 3.0
 """Rule of three: what has not happened in n draws may have a probability of 3/n (at 95 %)."""
 FEWEST_EFFECTIVE = 10.0
 """Chains worth fewer draws than this, stuck ones as a rule, say nothing."""
-CHUNK = 2**20
-WIDTHS = (24, 48)
+CHUNK = 2**21
+WITHIN = np.geomspace(0.02, 60, 400)
+RESEMBLANCE = np.expm1(-2 * WITHIN) ** 2 / (2 * (2 * WITHIN + np.expm1(-2 * WITHIN)))
+"""Correlation of neighbouring blocks that hold so many effective draws."""
 
 
 def total_variation(
@@ -35,17 +48,20 @@ def total_variation(
     signs: np.ndarray,
     effective: np.ndarray | float,
     draws: int | None = None,
-    cells: int = 16,
+    cells: Cells | None = None,
+    families: Sequence[Family] = (),
 ) -> dict[str, np.ndarray]:
     """Compare every world with the first, the erased one, measurement by measurement.
 
     Measurements are taken in chunks: all temporary arrays together take some 50 MB at most, until
-    a single measurement takes more. The signs are the same in every chunk.
+    a single measurement takes more. The signs are the same in every chunk, and no number depends
+    on the chunk.
 
     Parameters
     ----------
     values
         Shape (measurement, world, row); the first world is the erased one, and gives the cells.
+        Laid out in memory either way; float32 takes half the time of float64.
     bounds
         From :func:`inference.arrays.blocks.block_bounds`.
     signs
@@ -55,7 +71,9 @@ def total_variation(
     draws
         Number of posterior draws behind the rows; all rows by default.
     cells
-        Number of equal-mass cells, beside the two tails.
+        Sixteen equally likely ones and two tails by default.
+    families
+        One for each world but the first, told of every measurement.
 
     Returns
     -------
@@ -75,21 +93,26 @@ def total_variation(
     True
     """
     measurements, worlds, rows = values.shape
+    cells = Cells() if cells is None else cells
     found: dict[str, np.ndarray] = {}
     sizes = np.broadcast_to(effective, (worlds - 1, measurements))
-    widest = 2 * (cells + 1) + 130
-    step = max(1, CHUNK // max(rows, widest * (len(bounds) - 1)))
+    step = max(1, CHUNK // max(rows, (cells.most + 2) * (len(bounds) - 1)))
     for start in range(0, measurements, step):
         chunk = values[start : start + step]
-        edges = reference_edges(chunk[:, 0], cells=cells, draws=draws)
-        for members in _alike(edges):
+        edges = cells.edges(chunk[:, 0], draws)
+        for members in alike(edges):
             own = edges[members]
-            own = own[:, : np.isfinite(own).sum(axis=-1).max()]
-            erased = block_counts(chunk[members, 0], own, bounds)
+            own = own[:, : max(1, np.isfinite(own).sum(axis=-1).max())]
+            chosen = chunk if len(members) == len(chunk) else chunk[members]
+            erased = block_counts(chosen[:, 0], own, bounds)
             for world in range(1, worlds):
-                let_in = block_counts(chunk[members, world], own, bounds)
-                size = sizes[world - 1, start + members]
-                estimates = variation(let_in, erased, signs=signs, effective=size)
+                estimates = variation(
+                    block_counts(chosen[:, world], own, bounds),
+                    erased,
+                    signs=signs,
+                    effective=sizes[world - 1, start + members],
+                    family=families[world - 1] if families else None,
+                )
                 for name, estimate in estimates.items():
                     kept = found.setdefault(name, np.empty((worlds - 1, measurements)))
                     kept[world - 1, start + members] = estimate
@@ -97,7 +120,12 @@ def total_variation(
 
 
 def variation(
-    let_in: np.ndarray, erased: np.ndarray, *, signs: np.ndarray, effective: np.ndarray | float
+    let_in: np.ndarray,
+    erased: np.ndarray,
+    *,
+    signs: np.ndarray,
+    effective: np.ndarray | float,
+    family: Family | None = None,
 ) -> dict[str, np.ndarray]:
     r"""Estimate the total variation of two worlds from their counts, with its errors.
 
@@ -105,22 +133,18 @@ def variation(
 
     * ``plugin`` = ½ Σ \|d\|, too large by up to the floor;
     * ``floor``: its mean were the worlds the same (:func:`noise_floor`);
-    * ``tv`` = sqrt(max(0, plugin² - floor²)): a modulus adds noise as lengths at right angles
-      add, so subtracting the floor itself would take away a whole floor too much;
+    * ``tv`` = sqrt(max(0, plugin² - floor²)): noise adds as lengths at right angles add, so
+      subtracting the floor itself would take away a whole floor too much;
     * ``mcse``: standard error of the witness ½ Σ s d, by the spread of the blocks;
     * ``lower`` = cross-fit - 1.645 · 1.2794 · mcse - 3/ESS, the cross-fit taking the signs from
       one half of the blocks and the difference from the other: its mean is at most the truth, and
       its two directions have correlation 2/π, hence 1.2794 = sqrt(1 + 2/π);
     * ``upper`` = plugin + 1.645 · mcse + 3/ESS, as the plug-in's mean is at least the truth;
-    * ``p``: chance of such a plug-in were the worlds the same (:func:`tail_probability`).
+    * ``p``: chance of such a plug-in were the worlds the same (:func:`tail_probability`);
+    * ``z``: how many deviations of its flips the plug-in lies above their mean.
 
-    Where blocks hold under ten effective draws, floor, mcse and the distances behind p are wider
-    by :func:`~inference.arrays.blocks.widening`; under ten effective draws in all say nothing:
-    mcse and p are 1, lower is 0 and upper 1.
-
-    Blocks that all agree have ``mcse`` 0 and yet prove little about what is rare: 3/ESS, the rule
-    of three, keeps both bounds from claiming what so few draws could not have seen. Added to the
-    rest, it exceeds the exact Poisson bound for an event met any number of times.
+    Under ten effective draws in all say nothing: mcse and p are 1, lower is 0, upper 1 and z minus
+    infinity.
 
     Parameters
     ----------
@@ -130,11 +154,13 @@ def variation(
         Shape (flip, block).
     effective
         Effective number of draws, one for all or of shape (measurement,).
+    family
+        Told of these measurements, for what is asked of all of them together.
 
     Returns
     -------
     dict of str to np.ndarray
-        Each of shape (measurement,) and within [0, 1].
+        Each of shape (measurement,) and, but for z, within [0, 1].
 
     Examples
     --------
@@ -143,33 +169,77 @@ def variation(
     >>> let_in, erased = np.stack([heads, tails], axis=1), np.stack([tails, heads], axis=1)
     >>> signs = random_signs(1000, 20)
     >>> coin = variation(let_in, erased, signs=signs, effective=200.0)
-    >>> {name: round(float(value[0]), 3) for name, value in coin.items() if name != "p"}
+    >>> {name: round(float(value[0]), 3) for name, value in coin.items() if name not in "pz"}
     {'plugin': 0.4, 'floor': 0.0, 'tv': 0.4, 'mcse': 0.0, 'lower': 0.385, 'upper': 0.415}
     """
-    lengths = erased[:, :, 0].sum(axis=1)
+    lengths = erased[:, :, 0].sum(axis=1, dtype=np.int64)
     blocks, rows = len(lengths), lengths.sum()
     difference = merge_novel(let_in, erased)
     total = difference.sum(axis=0)
-    plugin = 0.5 * np.abs(total).sum(axis=0) / rows
-    witness = 0.5 * np.einsum("bk,jbk->jk", np.sign(total), difference)
-    residual = witness - plugin * lengths[:, None]
+    distance = 0.5 * np.abs(total).sum(axis=0)
+    plugin = distance / rows
     size = np.broadcast_to(effective, plugin.shape)
     told = size >= FEWEST_EFFECTIVE
-    wider = widening(np.where(told, size, FEWEST_EFFECTIVE), blocks)
-    spread = np.sqrt(blocks / (blocks - 1) * np.square(residual).sum(axis=0)) / rows
+    worth = np.maximum(size, FEWEST_EFFECTIVE)
+    wider = widening(worth, blocks)
+    spread = _spread(difference, total, lengths)
     mcse = np.where(told, np.minimum(wider * spread, 1.0), 1.0)
-    floor = np.minimum(wider * noise_floor(difference, lengths, signs), 1.0)
+    norms, centred = flipped(difference, signs[:FIRST], lengths)
+    wide = _flips_wider(difference, lengths, wider, worth)
+    floor = np.minimum(wide * as_floor(centred, lengths), 1.0)
     lower = _cross_fit(difference, lengths) - ONE_SIDED * CROSS_FIT_INFLATION * mcse
-    upper = plugin + ONE_SIDED * mcse
+    p = tail_probability(difference, signs, wider=wide, most=size, first=norms)
     return {
         "plugin": plugin,
         "floor": floor,
         "tv": np.sqrt(np.maximum(plugin**2 - floor**2, 0.0)),
         "mcse": mcse,
         "lower": np.clip(lower - UNSEEN / size, 0.0, 1.0),
-        "upper": np.clip(upper + UNSEEN / size, 0.0, 1.0),
-        "p": np.where(told, tail_probability(difference, signs, wider=wider, most=size), 1.0),
+        "upper": np.clip(plugin + ONE_SIDED * mcse + UNSEEN / size, 0.0, 1.0),
+        "p": np.where(told, p, 1.0),
+        "z": (family or Family()).update(distance, norms, wider=np.where(told, wide, np.inf)),
     }
+
+
+def _spread(difference: np.ndarray, total: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Estimate the standard error of the witness by the spread of its blocks."""
+    blocks, rows = len(lengths), lengths.sum()
+    signs = np.sign(total)
+    twice = np.stack([(signs * block).sum(axis=0) for block in difference], axis=-1)
+    residual = 0.5 * (twice - twice.sum(axis=-1, keepdims=True) * (lengths / rows))
+    return np.sqrt(blocks / (blocks - 1) * np.square(residual).sum(axis=-1)) / rows
+
+
+def _flips_wider(
+    difference: np.ndarray, lengths: np.ndarray, wider: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+    r"""By how much are distances of flipped blocks too short, neighbours being alike?
+
+    Blocks of b effective draws of an exponential memory have the correlation r(b) = (1 -
+    exp(-2b))² / 2(2b - 1 + exp(-2b)) with the next. That of the vectors of counts is far better
+    known than a single series', and is believed as far as a block holds an effective draw.
+    """
+    blocks, rows = len(lengths), lengths.sum()
+    slow = np.flatnonzero(wider > 1)
+    wide = np.array(wider, dtype=float)
+    if not len(slow):
+        return wide
+    chosen = np.resize(slow, max(2, len(slow)))  # numpy adds a lone column in its own order
+    squares, products = np.zeros((2, len(chosen)))
+    share = difference[:, :, chosen].sum(axis=0) / rows
+    before = np.zeros_like(share)
+    for block, length in zip(difference, lengths, strict=True):
+        now = block[:, chosen] - share * length
+        squares += np.square(now).sum(axis=0)
+        products += (now * before).sum(axis=0)
+        before = now
+    # Centring alone makes blocks differ by one in J.
+    alike = products / np.where(squares > 0, squares, 1.0) + 1 / blocks
+    within = np.interp(-alike, -RESEMBLANCE, WITHIN)[: len(slow)]
+    own = np.minimum(widening(blocks * within, blocks), wider[slow])
+    belief = np.minimum(size[slow] / blocks, 1.0)
+    wide[slow] = own**belief * wider[slow] ** (1 - belief)
+    return wide
 
 
 def _cross_fit(difference: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -179,10 +249,3 @@ def _cross_fit(difference: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     forward = (np.sign(first) * second).sum(axis=0) / lengths[half:].sum()
     backward = (np.sign(second) * first).sum(axis=0) / lengths[:half].sum()
     return 0.25 * (forward + backward)
-
-
-def _alike(edges: np.ndarray) -> Iterator[np.ndarray]:
-    """Measurements with about as many edges, so that a coin does not pay for 64 levels."""
-    width = np.searchsorted(WIDTHS, np.isfinite(edges).sum(axis=-1))
-    for size in np.unique(width):
-        yield np.flatnonzero(width == size)

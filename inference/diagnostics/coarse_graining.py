@@ -19,10 +19,17 @@ measurement do not bound a joint one.
   by 3/ESS, so that nothing is certified which so few draws could not have seen;
 * ``mcse``: Monte Carlo standard error, from blocks of draws; 0 where all blocks agree;
 * ``p``: how likely the same world shows as much; not corrected for many measurements;
+* ``q``: the smallest rate of false discoveries at which this is among those called different
+  (Benjamini and Hochberg): calling all with q <= .05, 5 % of the calls are wrong on average;
+* ``p_family``: how likely the same world shows as much in any measurement at all, in deviations
+  of its own (Westfall and Young); none is called wrongly in 95 cases of 100;
 * ``verdict``: ``above`` if lower > tolerance, ``below`` if upper <= tolerance, else
   ``undecided``, which asks for more draws and is no evidence of a small impact;
 * ``draws_needed``: draws a side (chains x draws x futures) at which a verdict is as likely as
   not, were the impact as estimated; 1e9 if none would do, the impact being at the tolerance.
+* ``mean_tv``, ``mean_floor``, ``mean_p``: plugin and floor on average over all measurements that
+  have ten effective draws, and how likely the same world shows such an average: what is too small
+  to be seen anywhere may be seen everywhere.
 
 * ``ess``: how many independent posterior draws it rests on, whatever their futures: the smaller
   ESS of its erased and its let-in series. What moves slowly has wider errors, a larger floor and
@@ -41,17 +48,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import (
-    CounterfactualError,
-    ImpactWarning,
-    MeasurementError,
-    WorldError,
-)
-from inference.arrays.blocks import FEWEST_DRAWS, block_bounds, effective_draws, hardly_moves
+from counterfactual_models.errors import CounterfactualError, ImpactWarning
+from inference.arrays.cells import Cells
+from inference.arrays.multiplicity import Family, false_discoveries
 from inference.arrays.sign_flips import random_signs
-from inference.arrays.total_variation import total_variation
 from inference.arrays.verdicts import draws_needed, verdicts
-from inference.schema import CHAIN, DISCIPLE, DRAW, ERASED, FUTURE, MEASUREMENT, flatten
+from inference.diagnostics.soundness import (
+    FEW,
+    SLOWEST,
+    few_draws,
+    slowest_latent,
+)
+from inference.diagnostics.sources import CountedWorlds, DrawnWorlds, source_of
+from inference.schema import DISCIPLE, MEASUREMENT
 
 __all__ = ["coarse_graining"]
 
@@ -63,18 +72,15 @@ LONG_NAMES = {
     "upper": "upper 95 % bound",
     "mcse": "Monte Carlo standard error",
     "p": "chance of the plug-in were the worlds the same",
+    "q": "smallest false discovery rate that calls it",
+    "p_family": "chance of any plug-in like it were the worlds the same",
     "verdict": "impact against the tolerance",
     "draws_needed": "draws a side that would tell the impact from the tolerance",
     "ess": "effective number of posterior draws",
+    "mean_tv": "mean total variation of the frequencies",
+    "mean_floor": "mean that the same world would show against itself",
+    "mean_p": "chance of the mean were the worlds the same",
 }
-CHECKED_AT_ONCE = 2**21
-SLOWEST = 0.05
-FEW = 100
-NAMED = 3
-_FEW_DRAWS = (
-    "the {draws} draws are worth only {worst}: errors of these are widened, and still rough. "
-    "Draw more, or run the posterior longer."
-)
 
 
 def coarse_graining(
@@ -83,34 +89,37 @@ def coarse_graining(
     tolerance: float = 0.05,
     disciples: Sequence[str] | str | None = None,
     measurements: Sequence[str] | str | None = None,
-    cells: int = 16,
-    flips: int = 1000,
+    cells: Cells | int = 16,
+    flips: int = 4000,
     seed: int = 0,
 ) -> xr.Dataset:
-    r"""Are similar worlds similarly likely, whether or not the disciple was let in?
+    r"""Compare the distributions of every measurement, disciple by disciple.
 
     .. math:: \mathrm{tv}_k(S) = \tfrac12 \sum_W |P(e,S,1)(W) - P(e,S,0)(W)|
 
     Parameters
     ----------
     worlds
-        What ``sample_worlds`` returned, or a reloaded one. Futures of a draw are kept together;
-        worlds drawn with shared noise keep their pairing.
+        What ``sample_worlds`` returned, or a reloaded one: read piece by piece if opened lazily.
+        Counts of draws will do (``keep="summary"``), in the cells they were counted in.
     tolerance
         Impact that would be tolerated, a difference of probabilities in (0, 1).
     disciples, measurements
         Names to keep; by default all disciples, and all that the world measures.
     cells
-        Number of equal-mass cells. Fewer see less and need fewer draws.
+        Number of equal-mass cells, or other :class:`~inference.arrays.cells.Cells`. Fewer see
+        less and need fewer draws.
     flips, seed
-        Number and seed of the random signs behind ``floor`` and ``p``.
+        Seed of the random signs behind ``floor`` and ``p``, and the number that small
+        probabilities get.
 
     Returns
     -------
     xr.Dataset
         Dims disciple (without ``erased``) and measurement. ``tv``, ``plugin``, ``floor``,
-        ``lower``, ``upper``, ``mcse``, ``p`` in [0, 1]; ``verdict``, text; ``draws_needed``, 40
-        to 1e9; ``ess``, 1 to the number of posterior draws: as the head of this file explains.
+        ``lower``, ``upper``, ``mcse``, ``p``, ``q``, ``p_family`` in [0, 1]; ``verdict``, text;
+        ``draws_needed``, 40 to 1e9; ``ess``, 1 to the number of posterior draws. By disciple alone
+        ``mean_tv``, ``mean_floor``, ``mean_p``. The head of this file explains them.
         Attributes: tolerance, cells, blocks, flips, seed, draws (a side), and of the ESS their
         5 % quantile, ess, which sets the blocks, and the smallest, ess_min.
 
@@ -141,39 +150,41 @@ def coarse_graining(
     >>> impact["verdict"].item(), abs(impact["tv"].item() - 0.3829) < 0.03
     ('above', True)
     """
-    _refuse_options(tolerance, cells, flips)
-    flat = flatten(worlds, disciples=disciples, measurements=measurements)
-    _refuse_holes(flat)
-    _refuse_few(flat)
-    latents = _slowest_latent(worlds)
-    found, attrs = _estimated(
-        flat, latents, tolerance=tolerance, cells=cells, flips=flips, seed=seed
-    )
-    attrs = {"tolerance": float(tolerance), "cells": cells, "flips": flips, "seed": seed, **attrs}
-    result = _labelled(found, flat, attrs)
+    cut = cells if isinstance(cells, Cells) else Cells.quantile(cells)
+    _refuse_options(tolerance, flips)
+    source = source_of(worlds, disciples=disciples, measurements=measurements, cells=cut)
+    effective = source.effective(slowest_latent(worlds))
+    found, means, attrs = _estimated(source, effective, tolerance, flips, seed)
+    result = _labelled(found, means, source, attrs)
     if attrs["ess_min"] < FEW:
-        posterior_draws = flat.sizes[CHAIN] * flat.sizes[DRAW]
-        said = _FEW_DRAWS.format(draws=posterior_draws, worst=_worst(result["ess"]))
+        said = few_draws(source.chains * source.draws, result["ess"])
         warnings.warn(said, ImpactWarning, stacklevel=2)
     return result
 
 
 def _estimated(
-    flat: xr.DataArray, latents: float, *, tolerance: float, cells: int, flips: int, seed: int
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    chains, draws, futures = flat.sizes[CHAIN], flat.sizes[DRAW], flat.sizes.get(FUTURE, 1)
-    values = np.ascontiguousarray(flat.values)
-    effective = _effective(values, latents)
+    source: DrawnWorlds | CountedWorlds,
+    effective: np.ndarray,
+    tolerance: float,
+    flips: int,
+    seed: int,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
+    """Estimates by measurement, estimates of all measurements together, attributes."""
+    draws = source.chains * source.draws * source.futures
     typical = float(np.quantile(effective, SLOWEST))
-    bounds = block_bounds(chains, draws, futures, effective=typical)
-    found = total_variation(
-        values.reshape(*flat.shape[:2], -1),
-        bounds=bounds,
+    bounds = source.bounds(typical)
+    families = [Family() for _ in source.disciples]
+    found = source.compared(
+        bounds,
         signs=random_signs(flips, len(bounds) - 1, seed=seed),
         effective=effective,
-        draws=chains * draws,
-        cells=cells,
+        families=families,
     )
+    scores = found.pop("z")
+    told = np.isfinite(scores)
+    joint = np.stack([f.p_family(z) for f, z in zip(families, scores, strict=True)])
+    found["q"] = false_discoveries(found["p"])
+    found["p_family"] = np.maximum(joint, found["p"])
     found["ess"] = effective
     found["verdict"] = verdicts(found["lower"], found["upper"], tolerance=tolerance)
     found["draws_needed"] = draws_needed(
@@ -181,103 +192,58 @@ def _estimated(
         floor=found["floor"],
         mcse=found["mcse"],
         tolerance=tolerance,
-        draws=chains * draws * futures,
+        draws=draws,
         effective=effective,
     )
-    return found, {
-        "blocks": len(bounds) - 1,
-        "draws": chains * draws * futures,
-        "ess": typical,
-        "ess_min": float(effective.min()),
+    counted = np.where(told.any(axis=1, keepdims=True), told, True)
+    means = {
+        "mean_tv": found["plugin"].mean(axis=1, where=counted),
+        "mean_floor": found["floor"].mean(axis=1, where=counted),
+        "mean_p": np.array([family.p_mean() for family in families]),
     }
-
-
-def _effective(values: np.ndarray, latents: float) -> np.ndarray:
-    """Effective draws of every comparison, (world - 1, measurement)."""
-    series = effective_draws(values).T
-    pairs = np.minimum(series[1:], series[:1])
-    if np.isfinite(latents):
-        still = hardly_moves(values)
-        pairs[:, still] = np.minimum(pairs[:, still], latents)
-    return pairs
-
-
-def _slowest_latent(worlds: xr.DataTree | xr.Dataset) -> float:
-    """Smallest bulk ESS of a latent that moves; infinite where the tree does not tell."""
-    if not isinstance(worlds, xr.DataTree) or "convergence" not in worlds.children:
-        return np.inf
-    judged = worlds["convergence"].to_dataset()
-    if "ess_bulk" not in judged.get("statistic", ()):
-        return np.inf
-    sizes = judged.sel(statistic="ess_bulk").to_dataarray().values
-    return max(1.0, float(np.min(sizes, where=np.isfinite(sizes), initial=np.inf)))
-
-
-def _worst(sizes: xr.DataArray) -> str:
-    """Name the measurements with the fewest effective draws, and how many more there are."""
-    fewest = sizes.min(DISCIPLE).to_series().sort_values(kind="stable")
-    fewest = fewest[fewest < FEW]
-    named = ", ".join(f"{size:.0f} for {name!r}" for name, size in fewest[:NAMED].items())
-    more = f" and under {FEW} for {len(fewest) - NAMED} more" if len(fewest) > NAMED else ""
-    return f"{named}{more}"
+    return (
+        found,
+        means,
+        {
+            "tolerance": float(tolerance),
+            "cells": source.cells_said,
+            "flips": flips,
+            "seed": seed,
+            "blocks": len(bounds) - 1,
+            "draws": draws,
+            "ess": typical,
+            "ess_min": float(effective.min()),
+        },
+    )
 
 
 def _labelled(
-    found: dict[str, np.ndarray], flat: xr.DataArray, attrs: dict[str, Any]
+    found: dict[str, np.ndarray],
+    means: dict[str, np.ndarray],
+    source: DrawnWorlds | CountedWorlds,
+    attrs: dict[str, Any],
 ) -> xr.Dataset:
     coords = {
-        DISCIPLE: flat[DISCIPLE].values[1:].astype(object),
-        MEASUREMENT: flat[MEASUREMENT].values.astype(object),
+        DISCIPLE: np.array(source.disciples, dtype=object),
+        MEASUREMENT: np.array(source.measurements, dtype=object),
     }
+    every: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+        name: ((DISCIPLE, MEASUREMENT), values) for name, values in found.items()
+    }
+    every |= {name: ((DISCIPLE,), values) for name, values in means.items()}
     variables = {
-        name: ((DISCIPLE, MEASUREMENT), found[name], {"long_name": long_name})
-        for name, long_name in LONG_NAMES.items()
+        name: (*every[name], {"long_name": long_name}) for name, long_name in LONG_NAMES.items()
     }
     return xr.Dataset(variables, coords=coords, attrs=attrs)
 
 
-def _refuse_options(tolerance: float, cells: int, flips: int) -> None:
+def _refuse_options(tolerance: float, flips: int) -> None:
     if not 0 < tolerance < 1:
         raise CounterfactualError(
             f"tolerance={tolerance}: an impact is a difference of probabilities; "
             "give a number between 0 and 1, such as 0.05."
         )
-    if cells < 2 or flips < 100:
+    if flips < 100:
         raise CounterfactualError(
-            f"got cells={cells} and flips={flips}; expected at least 2 cells and 100 flips "
-            "(16 and 1000 by default)."
-        )
-
-
-def _refuse_holes(flat: xr.DataArray) -> None:
-    values = flat.values
-    step = max(1, CHECKED_AT_ONCE // (values.size // len(values)))
-    for start in range(0, len(values), step):
-        finite = np.isfinite(values[start : start + step])
-        if finite.all():
-            continue
-        where = np.unravel_index(np.argmin(finite), finite.shape)
-        place = (start + int(where[0]), *map(int, where[1:]))
-        name = str(flat[MEASUREMENT].values[place[0]])
-        disciple = str(flat[DISCIPLE].values[place[1]])
-        which = ", ".join(
-            f"{dim} {flat[dim].values[at] if dim in flat.coords else at}"
-            for dim, at in zip(flat.dims[2:], place[2:], strict=True)
-        )
-        worlds = "erased world" if disciple == ERASED else f"world of disciple {disciple!r}"
-        holes = np.count_nonzero(~np.isfinite(values[place[0]]))
-        raise MeasurementError(
-            f"measurement {name!r} is {values[place]} in the {worlds} at {which} (the first of "
-            f"{holes} such values of it); expected finite numbers. Mend the world, or measure a "
-            "bounded function of it. Dropping such draws would hide an impact: a world in which "
-            "something is undefined is an outcome."
-        )
-
-
-def _refuse_few(flat: xr.DataArray) -> None:
-    draws = flat.sizes[CHAIN] * flat.sizes[DRAW]
-    if draws < FEWEST_DRAWS:
-        raise WorldError(
-            f"these worlds have {draws} posterior draws; expected at least {FEWEST_DRAWS}, and "
-            "some thousands for a verdict: sample_posterior(..., draws=1000)."
+            f"got flips={flips}; expected at least 100 flips (4000 by default)."
         )

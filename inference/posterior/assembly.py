@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +22,7 @@ _LEAD = (schema.CHAIN, schema.DRAW)
 _MOST_LOG_LIKELIHOODS = 20_000_000
 
 
-def posterior_tree(
-    question: Question, drawn: Drawn, labels: Labels, attrs: Mapping[str, Any]
-) -> xr.DataTree:
+def posterior_tree(question: Question, drawn: Drawn, labels: Labels) -> xr.DataTree:
     """Label what was drawn; the warm-up and the sampler's state too, where they are there."""
     made_by = {"inference_library": "pyro-ppl", "sample_dims": list(_LEAD)}
     observed = {n: v.cpu().numpy() for n, v in question.observed.items() if v.numel()}
@@ -46,9 +43,7 @@ def posterior_tree(
                 for name, values in drawn.state.items()
             }
         )
-    tree = xr.DataTree.from_dict(groups, name=question.name)
-    tree.attrs = schema.encode_attrs(attrs)
-    return tree
+    return xr.DataTree.from_dict(groups, name=question.name)
 
 
 def _labelled(

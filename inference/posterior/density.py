@@ -27,7 +27,7 @@ from inference.posterior.latents import laws_of, refuse_mixed, support_of
 from inference.posterior.question import Question
 from inference.simulation import simulate
 
-__all__ = ["Density", "density_of", "refuse_uncountable"]
+__all__ = ["Density", "density_of"]
 
 _ROWS_PER_PASS = 256
 
@@ -124,21 +124,6 @@ class Density:
             if node["type"] == "sample" and not torch.as_tensor(node["log_prob"]).isfinite().all():
                 return name
         return ""
-
-
-def refuse_uncountable(question: Question, method: str) -> None:
-    """Refuse a past with a discrete latent that cannot be summed out."""
-    for name, site in question.latents.items():
-        if not site.fn.support.is_discrete:
-            continue
-        try:
-            site.fn.enumerate_support(expand=False)
-        except NotImplementedError as error:
-            raise WorldError(
-                f"site {name!r} ({type(site.fn).__name__}) is discrete without one finite list of "
-                f"values; method={method!r} moves along gradients and cannot sum it out. Use "
-                "'importance'."
-            ) from error
 
 
 def density_of(question: Question) -> Density:

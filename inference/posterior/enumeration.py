@@ -19,6 +19,7 @@ from counterfactual_models.errors import EvidenceError, WorldError
 from counterfactual_models.handlers import Pin, derive_seed, isolated
 from inference.arrays.weights import equal_draws
 from inference.posterior.engine import Drawn, Order, bar
+from inference.posterior.latents import countable
 from inference.posterior.question import Question
 
 __all__ = ["LIMIT", "count_states", "draw"]
@@ -31,7 +32,7 @@ def count_states(question: Question) -> float:
     """Count the states of the past as one run shows them; inf when a latent is not enumerable."""
     states = 0.0
     for site in question.latents.values():
-        if not getattr(site.fn, "has_enumerate_support", False):
+        if not countable(site.fn):
             return math.inf
         kinds = site.fn.enumerate_support(expand=False).shape[0]
         elements = math.prod(site.value.shape[: site.batch_ndim])
@@ -42,7 +43,7 @@ def count_states(question: Question) -> float:
 def draw(question: Question, order: Order) -> Drawn:
     """Enumerate the past, then draw from the exact table with as equal counts as can be."""
     for name, site in question.latents.items():
-        if not getattr(site.fn, "has_enumerate_support", False):
+        if not countable(site.fn):
             raise WorldError(
                 f"site {name!r} ({type(site.fn).__name__}) has no finite list of values; "
                 "method='enumerate' needs every latent of the past to have one. Use 'hmc' "

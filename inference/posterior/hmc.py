@@ -19,16 +19,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import derive_seed
 from inference.posterior.adaptation import Metric, Moments, StepSize, Trajectory
-from inference.posterior.density import Density, density_of, refuse_uncountable
+from inference.posterior.density import Density, density_of
 from inference.posterior.engine import Drawn, Order, bar
 from inference.posterior.executors import Function, compiler_there
 from inference.posterior.graph import Graph, graph_of, verify
+from inference.posterior.latents import refuse_uncountable
 from inference.posterior.lost import lost_chains
 from inference.posterior.question import Question
 from inference.posterior.record import Move, Record
-from inference.posterior.starts import GROUPS, find_starts
+from inference.posterior.starts import ASCENT, GROUPS, ascend, find_starts
 from inference.posterior.tracing import Untraceable
 from inference.simulation import keep_memory
 
@@ -41,7 +43,6 @@ _WARMUP = 300
 _MOST_STEPS = 1000
 _DIVERGENT = 1000.0
 _FEWEST_DRAWS = 20  # of a chain: fewer would say nothing of its mixing
-_ASCENT = 15  # steps of Adam from the start: 60 ran into the spike of a centred density
 _WORTH_COMPILING = 8e10  # numbers to be computed that pay for a compiler: about 20 seconds
 
 
@@ -180,6 +181,13 @@ class _Chains:
         """Make the chains that a state tells of."""
         found = {name: torch.from_numpy(np.array(state[name])) for name in state}
         chains = cls(run, found["position"].to(like), 0)
+        before = found["log_density"].to(like)
+        if not torch.allclose(chains.log_density, before, rtol=1e-4, atol=1e-3):
+            raise WorldError(
+                "where the chains stand, this world has another density than when they were "
+                "drawn: the posterior is that of another text, other arguments or other data of "
+                "it. Give that world, or draw the posterior again."
+            )
         chains.metric = Metric(found["factor"].to(like))
         chains.step_size, chains.length = found["tuned"][:2].tolist()
         chains.iteration = int(found["tuned"][2])
@@ -212,7 +220,6 @@ class _Chains:
             end=x,
             momentum=p,
             chance=chance,
-            accepted=accepted,
             energy=torch.where(accepted, after, before),
             diverging=~(change > -_DIVERGENT),
             time=wanted,
@@ -225,7 +232,8 @@ class _Chains:
 
     def warm_up(self, count: int, record: Record, told: Callable[[], Any]) -> None:
         """Climb to the bulk, then learn step size, metric and trajectory length."""
-        self._ascend()
+        self.position, self.gradient, self.log_density = ascend(self.run, self.position)
+        self.gradients += ASCENT * len(self.position)
         direction = self._random(torch.randn, self.position.shape[1:])
         moments = Moments(self.position)
         size = StepSize(self.step_size)
@@ -289,6 +297,7 @@ class _Chains:
         """Tell what is needed to go on."""
         return {
             "position": self.position.cpu().numpy(),
+            "log_density": self.log_density.cpu().numpy(),
             "factor": self.metric.factor.cpu().numpy(),
             "tuned": np.array([self.step_size, self.length, self.iteration]),
             "generator": self.generator.get_state().numpy(),
@@ -300,21 +309,6 @@ class _Chains:
             least = max(least, math.pi / 2)
         most = min(self.step_size * _MOST_STEPS, 3 * math.pi * math.sqrt(max(largest, 1.0)))
         return least, max(most, least)
-
-    def _ascend(self) -> None:
-        mean, square = torch.zeros_like(self.position), torch.zeros_like(self.position)
-        for k in range(1, _ASCENT + 1):
-            gradient = self.gradient.nan_to_num()
-            mean = 0.9 * mean + 0.1 * gradient
-            square = 0.99 * square + 0.01 * gradient.square()
-            step = (mean / (1 - 0.9**k)) / ((square / (1 - 0.99**k)).sqrt() + 1e-8)
-            ahead = self.position + 0.1 * step
-            found, value = self.run(ahead)
-            good = value.isfinite() & found.isfinite().all(1)
-            self.position = torch.where(good[:, None], ahead, self.position)
-            self.gradient = torch.where(good[:, None], found, self.gradient)
-            self.log_density = torch.where(good, value, self.log_density)
-        self.gradients += _ASCENT * len(self.position)
 
     def _take_care(self, chance: torch.Tensor, *, early: bool) -> None:
         """Let chains that are rejected take smaller steps, each for itself, while all warm up.

@@ -17,17 +17,15 @@ import torch
 from torch.distributions import Independent, Normal
 
 from counterfactual_models.errors import WorldError
-from inference.posterior.density import density_of, refuse_uncountable
+from inference.posterior.density import density_of
 from inference.posterior.engine import Drawn, Order
-from inference.posterior.modes import find_modes
+from inference.posterior.latents import refuse_uncountable
+from inference.posterior.modes import find_modes, peak_starts
 from inference.posterior.proposals import Piece, draw_weighed
 from inference.posterior.question import Question
-from inference.posterior.starts import GROUPS, find_starts
-from inference.posterior.surface import BLOCK, surface_of
+from inference.posterior.surface import surface_of
 
 __all__ = ["draw"]
-
-_FEW_DIMS = 64  # up to which a peak is looked for from every start: eight missed modes
 
 
 def draw(question: Question, order: Order) -> Drawn:
@@ -44,9 +42,7 @@ def draw(question: Question, order: Order) -> Drawn:
     density = density_of(question)
     surface = surface_of(density, order)
     compiled = time.process_time()
-    starts = find_starts(density, surface, BLOCK, order.seed)
-    starts = starts[:: 1 if density.dim <= _FEW_DIMS else BLOCK // GROUPS]
-    modes, fault = find_modes(surface, starts)
+    modes, fault = find_modes(surface, peak_starts(surface, order.seed))
     if not modes:
         raise WorldError(
             f"method='laplace' needs a peak of the density, and there is none: {fault}. Use "

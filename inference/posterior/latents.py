@@ -15,10 +15,29 @@ from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import Pin
 from inference.posterior.question import Question
 
-__all__ = ["laws_of", "refuse_mixed", "support_of"]
+__all__ = ["countable", "laws_of", "refuse_mixed", "refuse_uncountable", "support_of"]
 
 _RUNS = 12
 _MOST_KINDS = 64
+
+
+def countable(fn: Any) -> bool:
+    """Tell whether a distribution has one finite list of values."""
+    try:
+        return fn.enumerate_support(expand=False) is not None
+    except NotImplementedError:  # also a Binomial with several counts
+        return False
+
+
+def refuse_uncountable(question: Question, method: str) -> None:
+    """Refuse a past with a discrete latent that cannot be summed out."""
+    for name, site in question.latents.items():
+        if site.fn.support.is_discrete and not countable(site.fn):
+            raise WorldError(
+                f"site {name!r} ({type(site.fn).__name__}) is discrete without one finite list of "
+                f"values; method={method!r} moves along gradients and cannot sum it out. Use "
+                "'importance'."
+            )
 
 
 def laws_of(question: Question) -> dict[str, Any]:
@@ -101,8 +120,7 @@ def refuse_mixed(question: Question, discrete: Sequence[str]) -> None:
             continue
         value.reshape(-1)[0] = other[0]
         changed = _scored(question, {**drawn, name: value})
-        kept = _scored(question, drawn)
-        for site in _differing(kept, changed, name):
+        for site in _differing(base, changed, name):
             missing = _plates(base, name) - _plates(base, site)
             if missing:
                 raise WorldError(

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import torch
 
 from inference.posterior.density import Density
-from inference.posterior.surface import Surface
+from inference.posterior.starts import GROUPS, ascend, find_starts
+from inference.posterior.surface import BLOCK, Surface
 
-__all__ = ["Mode", "ascend", "find_modes"]
+__all__ = ["Mode", "find_modes", "peak_starts"]
 
-_ASCENT = 15  # steps of Adam: more run into the spike of a centred hierarchy
+_FEW_DIMS = 64
 _NEWTON = 50
 _LENGTHS = 8  # lengths of a Newton step that are tried, each an eighth of the one before
 _STEEPEST = 1e6  # entry of a curvature of unit diagonal; at a peak they are at most 1
@@ -53,20 +54,10 @@ class Mode:
         return self.height + volume + 0.5 * len(self.point) * math.log(2 * math.pi)
 
 
-def ascend(surface: Surface, points: torch.Tensor) -> torch.Tensor:
-    """Climb a little from points, shape (n, dim), towards the bulk of the density."""
-    gradient, _ = surface(points)
-    mean, square = torch.zeros_like(points), torch.zeros_like(points)
-    for k in range(1, _ASCENT + 1):
-        slope = gradient.nan_to_num()
-        mean = 0.9 * mean + 0.1 * slope
-        square = 0.99 * square + 0.01 * slope.square()
-        step = (mean / (1 - 0.9**k)) / ((square / (1 - 0.99**k)).sqrt() + 1e-8)
-        ahead = points + 0.1 * step
-        found, height = surface(ahead)
-        good = (height.isfinite() & found.isfinite().all(1))[:, None]
-        points, gradient = torch.where(good, ahead, points), torch.where(good, found, gradient)
-    return points
+def peak_starts(surface: Surface, seed: int) -> torch.Tensor:
+    """Find starts to look for peaks from: all in few dims, where eight missed modes."""
+    starts = find_starts(surface.density, surface, BLOCK, seed)
+    return starts[:: 1 if surface.density.dim <= _FEW_DIMS else BLOCK // GROUPS]
 
 
 def find_modes(surface: Surface, starts: torch.Tensor) -> tuple[list[Mode], str]:
@@ -77,7 +68,7 @@ def find_modes(surface: Surface, starts: torch.Tensor) -> tuple[list[Mode], str]
     tuple of list and str
         Modes, the heaviest first; and if there is none, what is wrong, naming the latent.
     """
-    points = ascend(surface, starts)
+    points, *_ = ascend(surface, starts)
     few = max(1, _NUMBERS // surface.density.dim**2)
     if few < len(points):  # a curvature each would be too much: the highest only
         heights = surface.heights(points).nan_to_num(-math.inf)

@@ -11,8 +11,9 @@ from pyro.infer import MCMC, NUTS
 
 from counterfactual_models.anatomy import translated
 from counterfactual_models.handlers import derive_seed, isolated
-from inference.posterior.density import Density, density_of, refuse_uncountable
+from inference.posterior.density import Density, density_of
 from inference.posterior.engine import Drawn, Order, bar
+from inference.posterior.latents import refuse_uncountable
 from inference.posterior.question import Question
 from inference.posterior.starts import GROUPS, find_starts
 

@@ -16,7 +16,6 @@ class Move:
     end: torch.Tensor
     momentum: torch.Tensor
     chance: torch.Tensor
-    accepted: torch.Tensor
     energy: torch.Tensor
     diverging: torch.Tensor
     time: float

@@ -14,7 +14,6 @@ reaches; ``laplace`` and ``svi`` fit a Gaussian and weigh it.
 import dataclasses
 import logging
 import math
-import numbers
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -30,13 +29,16 @@ from counterfactual_models.errors import (
     PosteriorError,
     WorldError,
     nearest,
+    refuse_counts,
 )
+from inference import schema
 from inference.labels import Labels
 from inference.posterior import enumeration, hmc, importance, laplace, nuts, prior, svi
 from inference.posterior.assembly import add_log_densities, posterior_tree
 from inference.posterior.convergence import Verdict, judge
 from inference.posterior.engine import Drawn, Order, one_thread
 from inference.posterior.executors import EXECUTORS
+from inference.posterior.latents import countable
 from inference.posterior.question import Question, ask
 from inference.posterior.tracing import Untraceable
 from inference.store import provenance
@@ -134,7 +136,7 @@ def sample_posterior(
     >>> tree.attrs["verdict"][:4]
     'good'
     """
-    _check_counts(draws=draws, chains=chains, warmup=1 if warmup is None else warmup)
+    refuse_counts(1, draws=draws, chains=chains, warmup=1 if warmup is None else warmup)
     if compile not in ("auto", *EXECUTORS):
         names = ["auto", *EXECUTORS]
         raise WorldError(f"there is no compile={compile!r}. " + nearest(str(compile), names))
@@ -143,18 +145,12 @@ def sample_posterior(
     labels = Labels(coords, dims, question.whole.sites)
     chosen = _choose(question, method)
     _warn_of_later(question)
-    search = _search(question, order, chosen, auto=method == "auto")
-    tree = _tree(question, search, labels, order)
+    search = _search(question, labels, order, chosen, auto=method == "auto")
+    tree = search.best.tree
+    tree.attrs = schema.encode_attrs(_attrs(question, search, order))
     _add_log_densities(tree, question, search.best.drawn, labels, order, log_likelihood)
     _warn_of_interrupt(search.best)
     _say(tree, search.best, order, strict=strict)
-    return tree
-
-
-def _tree(question: Question, search: "_Search", labels: Labels, order: Order) -> xr.DataTree:
-    best = search.best
-    tree = posterior_tree(question, best.drawn, labels, _attrs(question, search, order))
-    tree["convergence"] = xr.DataTree(best.verdict.statistics)
     return tree
 
 
@@ -178,14 +174,15 @@ class _Attempt:
 
     method: str
     drawn: Drawn
+    tree: xr.DataTree
     verdict: Verdict
 
 
 class _Search:
     """Runs engines until one can be trusted, and remembers what each was worth."""
 
-    def __init__(self, question: Question) -> None:
-        self.question = question
+    def __init__(self, question: Question, labels: Labels) -> None:
+        self.question, self.labels = question, labels
         self.done: list[_Attempt] = []
         self.told: list[dict[str, str]] = []
 
@@ -196,13 +193,15 @@ class _Search:
             drawn = _ENGINES[method](self.question, order)
         if method in _FITTED:
             drawn = dataclasses.replace(drawn, attrs={**drawn.attrs, "fitted": True})
-        verdict = _judged(self.question, drawn, method)
+        tree = posterior_tree(self.question, drawn, self.labels)
+        verdict = judge(tree, drawn.attrs, independent=method not in _MARKOV)
+        tree["convergence"] = xr.DataTree(verdict.statistics)
         apart = _apart(drawn, self.done[0].drawn) if self.done else ""
         if apart:  # a later run may have missed what made the chains of the first disagree
             problem = f"{apart!r} is elsewhere than the first run found it"
             verdict = dataclasses.replace(verdict, problems=(*verdict.problems, problem))
         logger.info("%s: %s", method, verdict)
-        self.done.append(_Attempt(method, drawn, verdict))
+        self.done.append(_Attempt(method, drawn, tree, verdict))
         self.told.append({"method": method, "verdict": str(verdict)})
         return verdict.good or bool(drawn.attrs.get("interrupted"))
 
@@ -222,8 +221,10 @@ class _Search:
         return good[0] if good else max(self.done, key=lambda a: a.verdict.effective)
 
 
-def _search(question: Question, order: Order, method: str, *, auto: bool) -> _Search:
-    search = _Search(question)
+def _search(
+    question: Question, labels: Labels, order: Order, method: str, *, auto: bool
+) -> _Search:
+    search = _Search(question, labels)
     if not auto or method != "hmc":
         try:
             search.run(method, order)
@@ -256,11 +257,6 @@ def _longer(order: Order, last: _Attempt) -> Order:
     short = order.total / 10 / max(last.verdict.effective, 1.0)
     warmup = 2 * int(last.drawn.attrs["warmup"])
     return dataclasses.replace(order, warmup=warmup, thin=min(10, max(2, math.ceil(2 * short))))
-
-
-def _judged(question: Question, drawn: Drawn, method: str) -> Verdict:
-    plain = posterior_tree(question, drawn, Labels(None, None, question.whole.sites), {})
-    return judge(plain, drawn.attrs, independent=method not in _MARKOV)
 
 
 def _apart(drawn: Drawn, earlier: Drawn) -> str:
@@ -322,12 +318,6 @@ def _warn_of_later(question: Question) -> None:
         )
 
 
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if not isinstance(count, numbers.Real) or int(count) != count or count < 1:
-            raise WorldError(f"got {name}={count!r}; expected a whole number of at least 1.")
-
-
 def _choose(question: Question, method: str) -> str:
     if method not in (*_ENGINES, "auto"):
         known = ["auto", *_ENGINES]
@@ -357,7 +347,7 @@ def _choose(question: Question, method: str) -> str:
     if enumeration.count_states(question) <= enumeration.LIMIT:
         return "enumerate"
     discrete = {n: s for n, s in question.latents.items() if s.fn.support.is_discrete}
-    if any(not getattr(s.fn, "has_enumerate_support", False) for s in discrete.values()):
+    if not all(countable(s.fn) for s in discrete.values()):
         return "importance"
     return "importance" if len(discrete) == len(question.latents) else "hmc"
 

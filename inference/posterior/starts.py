@@ -9,10 +9,13 @@ from inference.posterior.density import Density
 from inference.posterior.engine import simulate_past
 from inference.posterior.executors import Function
 
-__all__ = ["GROUPS", "find_starts"]
+__all__ = ["ASCENT", "GROUPS", "ascend", "find_starts"]
 
 GROUPS = 8
 """Superchains: neighbours among the starts, which nested R-hat compares."""
+
+ASCENT = 15
+"""Steps of Adam from a start: 60 ran into the spike of a centred density."""
 
 _TRIES = 20
 
@@ -52,6 +55,30 @@ def find_starts(density: Density, run: Function, chains: int, seed: int) -> torc
         + (f": site {where!r} is impossible there" if where else "")
         + ". Does the prior allow the evidence? Or use method='importance'."
     )
+
+
+def ascend(run: Function, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Climb a little, by Adam, from points of shape (n, dim) towards the bulk of the density.
+
+    Returns
+    -------
+    tuple of Tensor
+        Points, and the gradients and log densities there.
+    """
+    gradient, height = run(points)
+    mean, square = torch.zeros_like(points), torch.zeros_like(points)
+    for k in range(1, ASCENT + 1):
+        slope = gradient.nan_to_num()
+        mean = 0.9 * mean + 0.1 * slope
+        square = 0.99 * square + 0.01 * slope.square()
+        step = (mean / (1 - 0.9**k)) / ((square / (1 - 0.99**k)).sqrt() + 1e-8)
+        ahead = points + 0.1 * step
+        found, value = run(ahead)
+        good = value.isfinite() & found.isfinite().all(1)
+        points = torch.where(good[:, None], ahead, points)
+        gradient = torch.where(good[:, None], found, gradient)
+        height = torch.where(good, value, height)
+    return points, gradient, height
 
 
 def _finite(run: Function, points: torch.Tensor, chains: int) -> torch.Tensor:

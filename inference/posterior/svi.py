@@ -32,17 +32,16 @@ from pyro.infer.autoguide import (
 )
 
 from counterfactual_models.handlers import derive_seed, isolated
-from inference.posterior.density import density_of, refuse_uncountable
+from inference.posterior.density import density_of
 from inference.posterior.engine import Drawn, Order, bar
-from inference.posterior.modes import ascend, find_modes
+from inference.posterior.latents import refuse_uncountable
+from inference.posterior.modes import find_modes, peak_starts
 from inference.posterior.proposals import Piece, draw_weighed
 from inference.posterior.question import Question
-from inference.posterior.starts import GROUPS, find_starts
+from inference.posterior.starts import ascend
 from inference.posterior.surface import BLOCK, Surface, surface_of
 
 __all__ = ["draw"]
-
-_FEW_DIMS = 64  # up to which a peak is looked for from every start: eight missed modes
 
 _LARGEST_DENSE = 256
 _LARGEST_CURVED = 512  # dimensions beyond which the curvature of a peak costs more than a fit
@@ -94,10 +93,9 @@ def _raced(
     surface: Surface, seed: int, steps: int, told: Callable[[int], Any]
 ) -> Sequence["_Fit"]:
     """Let guides at the peaks run against one at the best start; give those that lead."""
-    starts = find_starts(surface.density, surface, BLOCK, seed)
-    starts = starts[:: 1 if surface.density.dim <= _FEW_DIMS else BLOCK // GROUPS]
-    points = ascend(surface, starts)
-    best = points[surface.heights(points).nan_to_num(-np.inf).argmax()]
+    starts = peak_starts(surface, seed)
+    points, _, heights = ascend(surface, starts)
+    best = points[heights.nan_to_num(-np.inf).argmax()]
     plain = _Fit(surface, best, torch.eye(len(best)).to(best), 0.1, derive_seed(seed, "svi"))
     modes = find_modes(surface, starts)[0] if len(best) <= _LARGEST_CURVED else []
     peaks = [

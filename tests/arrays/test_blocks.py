@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
-from inference.arrays.blocks import block_bounds, effective_draws, hardly_moves, widening
+from inference.arrays.blocks import (
+    EffectiveDraws,
+    block_bounds,
+    effective_draws,
+    hardly_moves,
+    widening,
+)
 
 
 @given(
@@ -134,3 +140,15 @@ def test_what_hardly_moves_is_told_from_what_moves():
     values[3, 1, 3, :10] = 1.0
     values[4] = rng.normal(size=(2, 4, 100))
     assert hardly_moves(values).tolist() == [True, True, True, False, False]
+
+
+def test_series_that_come_in_chunks_are_judged_as_if_they_came_at_once():
+    values = np.random.default_rng(0).normal(size=(90, 2, 4, 100))
+    values[5] = values[5].cumsum(axis=-1)
+    values[40, 1] += np.arange(4)[:, None]
+    values[60:70] = autoregressions(0.9, (10, 2, 4, 100))
+    for most in (0, 5, 300):
+        sizes = EffectiveDraws(most=most)
+        for chunk in np.array_split(values, [1, 2, 30, 33, 77]):
+            sizes.update(chunk)
+        assert (sizes.result() == effective_draws(values, most=most)).all()

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.arrays.cells import block_counts, merge_novel, reference_edges
+from counterfactual_models.errors import CounterfactualError
+from inference.arrays.cell_counts import block_counts, merge_novel
+from inference.arrays.cells import Cells
 
 
 def counts(values, edges):
@@ -15,7 +17,7 @@ def counts(values, edges):
 
 def test_continuous_measurements_get_sixteenths_and_two_thousandths():
     erased = np.random.default_rng(0).normal(size=(3, 16_000))
-    found = counts(erased, reference_edges(erased))
+    found = counts(erased, Cells().edges(erased))
     assert found.shape == (3, 18)
     assert (found[:, [0, -1]] == 16).all()
     assert (found[:, 2:-2] == 1000).all()
@@ -41,7 +43,7 @@ def test_blocks_longer_than_a_short_integer_are_counted():
 
 def test_discrete_measurements_get_their_own_levels():
     erased = np.random.default_rng(2).poisson(4, size=(1, 5000)).astype(float)
-    found = counts(erased, reference_edges(erased))[0]
+    found = counts(erased, Cells().edges(erased))[0]
     levels, expected = np.unique(erased, return_counts=True)
     assert found[found > 0].tolist() == expected.tolist()
     assert len(levels) == np.count_nonzero(found)
@@ -49,7 +51,7 @@ def test_discrete_measurements_get_their_own_levels():
 
 def test_values_between_below_and_above_the_levels_are_one_novel_cell():
     erased = np.repeat([[1.0, 2.0, 4.0]], 40, axis=-1)
-    edges = reference_edges(erased)
+    edges = Cells().edges(erased)
     let_in = np.array([[0.0, 1.5, 2.0, 3.0, 9.0] * 24])
     bounds = np.array([0, 120])
     difference = merge_novel(
@@ -61,7 +63,7 @@ def test_values_between_below_and_above_the_levels_are_one_novel_cell():
 
 def test_a_constant_erased_world_has_one_level_and_all_else_is_novel():
     erased = np.zeros((1, 100))
-    edges = reference_edges(erased)
+    edges = Cells().edges(erased)
     let_in = np.where(np.arange(100) < 50, 0.0, 1e-300)[None]
     difference = merge_novel(
         block_counts(let_in, edges, np.array([0, 100])),
@@ -74,22 +76,22 @@ def test_a_constant_erased_world_has_one_level_and_all_else_is_novel():
 def test_a_heavy_value_has_a_cell_of_its_own(atom):
     rng = np.random.default_rng(3)
     erased = np.where(rng.random((1, 4000)) < 0.6, atom, rng.normal(atom, 1, (1, 4000)))
-    found = counts(erased, reference_edges(erased))[0]
+    found = counts(erased, Cells().edges(erased))[0]
     assert np.count_nonzero(erased == atom) in found.tolist()
     assert found.max() == np.count_nonzero(erased == atom)
 
 
 def test_light_ties_are_not_split_into_cells():
     erased = np.random.default_rng(4).poisson(1000, size=(1, 4000)).astype(float)
-    found = counts(erased, reference_edges(erased))[0]
+    found = counts(erased, Cells().edges(erased))[0]
     assert np.count_nonzero(found) <= 18
     assert found[1:-1].min() > 100
 
 
 def test_a_continuous_past_repeated_over_futures_stays_continuous():
     past = np.repeat(np.random.default_rng(5).normal(size=(1, 50)), 100, axis=-1)
-    assert reference_edges(past, draws=50).shape[1] < 40
-    assert reference_edges(past).shape[1] >= 99
+    assert Cells().edges(past, draws=50).shape[1] < 40
+    assert Cells().edges(past).shape[1] >= 99
 
 
 @given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([np.exp, np.sinh, np.arctan]))
@@ -98,7 +100,7 @@ def test_an_increasing_map_of_the_measurement_changes_no_count(seed, scale):
     erased, let_in = rng.normal(size=(2, 3, 400))
     erased[0] = erased[0].round()
     erased[1, :150] = 0.0
-    edges, mapped = reference_edges(erased), reference_edges(scale(erased))
+    edges, mapped = Cells().edges(erased), Cells().edges(scale(erased))
     assert (counts(erased, edges) == counts(scale(erased), mapped)).all()
     assert (counts(let_in, edges) == counts(scale(let_in), mapped)).all()
 
@@ -108,6 +110,82 @@ def test_every_draw_lands_in_exactly_one_cell(seed, cells, rows):
     rng = np.random.default_rng(seed)
     erased = rng.normal(size=(4, rows)).round(int(rng.integers(0, 4)))
     let_in = 3 * rng.standard_cauchy(size=(4, rows))
-    edges = reference_edges(erased, cells=cells)
+    edges = Cells.quantile(cells).edges(erased)
     assert (counts(erased, edges).sum(-1) == rows).all()
     assert (counts(let_in, edges).sum(-1) == rows).all()
+
+
+KINDS = [Cells(), Cells.quantile(8, tails=0), Cells.levels(), Cells.width(), Cells.dyadic()]
+
+
+@given(seed=st.integers(0, 2**32 - 1), cells=st.sampled_from(KINDS))
+def test_edges_ascend_and_keep_single_precision(seed, cells):
+    rng = np.random.default_rng(seed)
+    erased = rng.normal(size=(6, 300))
+    erased[1], erased[2] = rng.poisson(3, 300), 5.0
+    erased[3] = np.where(rng.random(300) < 0.8, 0.0, erased[3])
+    erased[4] = rng.standard_cauchy(300)
+    erased[5] = 1e6 + erased[5]
+    narrow = cells.edges(erased.astype(np.float32))
+    assert narrow.dtype == np.float32
+    for edges in (cells.edges(erased), narrow):
+        both = np.isfinite(edges[:, 1:])
+        assert (edges[:, 1:] > edges[:, :-1])[both].all()
+        assert np.isfinite(edges).any(axis=1).all()
+        assert edges.shape[1] <= cells.most
+
+
+@given(seed=st.integers(0, 2**32 - 1), cells=st.sampled_from([Cells(), Cells.levels()]))
+def test_the_precision_of_the_same_draws_changes_no_count(seed, cells):
+    values = np.random.default_rng(seed).normal(size=(2, 3, 300)).astype(np.float32)
+    values[:, 1] = values[:, 1].round()
+    erased, let_in = values
+    narrow, wide = cells.edges(erased), cells.edges(erased.astype(float))
+    assert (counts(let_in, narrow) == counts(let_in.astype(float), wide)).all()
+
+
+def test_equal_widths_are_quarters_of_a_deviation():
+    erased = np.random.default_rng(0).normal(7, 2, size=(1, 40_000))
+    edges = Cells.width().edges(erased)[0]
+    assert len(edges) == 97
+    assert np.diff(edges) == pytest.approx(0.5, rel=0.02)
+    assert edges[[0, -1]] == pytest.approx([7 - 24, 7 + 24], rel=0.02)
+
+
+def test_dyadic_leaves_are_equally_likely_under_their_logistic_law():
+    erased = np.random.default_rng(0).logistic(3, 2, size=(1, 64_000))
+    edges = Cells.dyadic().edges(erased)
+    assert edges.shape == (1, 63)
+    assert counts(erased, edges)[0] == pytest.approx(np.full(64, 1000), abs=6 * np.sqrt(1000))
+    assert Cells.dyadic(1).edges(erased)[0] == pytest.approx([np.median(erased)])
+
+
+def test_the_commonest_of_many_levels_are_kept():
+    erased = np.concatenate([np.repeat(np.arange(100.0), 3), np.repeat([7.5, 90.5], 50)])[None]
+    found = counts(erased, Cells.levels().edges(erased))[0]
+    assert np.count_nonzero(found == 50) == 2
+    assert np.count_nonzero(found == 3) >= 62
+    assert found.sum() == erased.size
+
+
+def test_a_measurement_without_quartiles_is_cut_by_its_deviation():
+    erased = np.zeros((1, 1000))
+    erased[0, :10] = np.arange(1, 11)
+    assert (counts(erased, Cells.width().edges(erased))[0] > 0).sum() > 2
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Cells("round"),
+        lambda: Cells.quantile(1),
+        lambda: Cells.quantile(16, tails=0.2),
+        lambda: Cells.width(0.0),
+        lambda: Cells.width(2.0, reach=1.0),
+        lambda: Cells.width(0.001),
+        lambda: Cells.dyadic(0),
+    ],
+)
+def test_cells_that_mean_nothing_are_refused(made):
+    with pytest.raises(CounterfactualError, match=r"got .*expected"):
+        made()

@@ -15,8 +15,11 @@ from counterfactual_models.errors import (
     MeasurementError,
     WorldError,
 )
-from inference import diagnostics
+from inference.arrays.blocks import block_bounds
+from inference.arrays.cell_counts import block_counts
+from inference.arrays.cells import Cells
 from inference.diagnostics.coarse_graining import coarse_graining
+from inference.schema import CELL_COUNTS, encode_attrs
 
 DIMS = ["disciple", "chain", "draw", "future"]
 
@@ -33,6 +36,40 @@ def tree(disciples=("greedy",), **measured):
     return xr.DataTree.from_dict({"predictions": drawn})
 
 
+def counted(worlds, cells=None):
+    """Counts of the draws of such worlds, two parts of which are of one block."""
+    drawn = worlds["predictions"].to_dataset()
+    chains, draws, futures = (drawn.sizes.get(dim, 1) for dim in DIMS[1:])
+    bounds = block_bounds(chains, draws, futures, effective=float(chains * draws * futures))
+    attrs = {"chains": chains, "draws": draws, "futures": futures, "bounds": bounds.tolist()}
+    attrs["measurements"] = list(drawn.data_vars)
+    groups = {CELL_COUNTS: xr.Dataset(attrs=encode_attrs(attrs))}
+    for name, variable in drawn.data_vars.items():
+        own = [dim for dim in variable.dims if dim not in DIMS]
+        values = variable.values.reshape(variable.shape[0], chains * draws * futures, -1)
+        edges = (cells or Cells()).edges(values[0].T, chains * draws)
+        whole = np.stack([block_counts(world.T, edges, bounds) for world in values])
+        counts = whole.copy()
+        counts[:, 3] -= counts[:, 3] // 2
+        counts = np.concatenate([counts, whole[:, 3:4] - counts[:, 3:4]], axis=1)
+        shape = [variable.sizes[dim] for dim in own]
+        groups[f"{CELL_COUNTS}/{name}"] = xr.Dataset(
+            {
+                "counts": (
+                    ["disciple", "part", "cell", *own],
+                    counts.reshape(*counts.shape[:3], *shape),
+                ),
+                "edges": ([*own, "edge"], edges.reshape(*shape, -1)),
+            },
+            coords={
+                "disciple": drawn["disciple"].values,
+                "block": ("part", [*range(len(bounds) - 1), 3]),
+                **{dim: drawn[dim] for dim in own if dim in drawn.coords},
+            },
+        )
+    return xr.DataTree.from_dict(groups)
+
+
 def shifted(*shifts, chains=4, draws=1000, seed=0):
     noise = np.random.default_rng(seed).normal(size=(1 + len(shifts), chains, draws))
     return noise + np.array([0.0, *shifts])[:, None, None]
@@ -40,7 +77,7 @@ def shifted(*shifts, chains=4, draws=1000, seed=0):
 
 def test_no_effect_a_known_effect_and_a_total_effect_are_told_apart():
     worlds = tree(("idle", "modest", "mad"), price=shifted(0.0, 1.0, 100.0, draws=4000))
-    found = diagnostics.coarse_graining(worlds).sel(measurement="price")
+    found = coarse_graining(worlds).sel(measurement="price")
     assert found["verdict"].values.tolist() == ["below", "above", "above"]
     assert found["tv"].values == pytest.approx([0, 2 * stats.norm.cdf(0.5) - 1, 1], abs=0.02)
     assert found["p"].values[0] > 0.01
@@ -51,9 +88,11 @@ def test_no_effect_a_known_effect_and_a_total_effect_are_told_apart():
 def test_the_result_is_labelled_as_promised():
     found = coarse_graining(tree(("a", "b"), x=shifted(0, 1), y=shifted(0, 0)), tolerance=0.1)
     names = {"tv", "plugin", "floor", "lower", "upper", "mcse", "p", "verdict", "draws_needed"}
-    names |= {"ess"}
-    assert set(found.data_vars) == names
+    names |= {"ess", "q", "p_family"}
+    means = {"mean_tv", "mean_floor", "mean_p"}
+    assert set(found.data_vars) == names | means
     assert all(found[name].dims == ("disciple", "measurement") for name in names)
+    assert all(found[name].dims == ("disciple",) for name in means)
     assert found["disciple"].values.tolist() == ["a", "b"]
     assert found["measurement"].values.tolist() == ["x", "y"]
     assert {"tolerance", "cells", "blocks", "flips", "draws", "ess", "ess_min"} <= set(found.attrs)
@@ -273,7 +312,8 @@ def test_a_slow_measurement_does_not_cost_the_quick_ones_anything():
     assert len(caught) == 1
     kept = found.sel(measurement=list(quick))
     assert kept["verdict"].equals(alone["verdict"])
-    for name in set(alone) - {"verdict"}:
+    # What is said of all measurements together may change with the company; no other bit may.
+    for name in set(alone) - {"verdict", "q", "p_family", "mean_tv", "mean_floor", "mean_p"}:
         assert kept[name].values == pytest.approx(alone[name].values, rel=1e-4), name
 
 
@@ -310,3 +350,116 @@ def test_what_never_happened_is_certified_by_the_draws_of_the_slowest_latent():
     assert slow["verdict"].sel(measurement="towers").item() == "undecided"
     assert quick["verdict"].sel(measurement="towers").item() == "below"
     assert slow["ess"].sel(measurement="price") == quick["ess"].sel(measurement="price") > 3000
+
+
+def various(seed=0, draws=500):
+    rng = np.random.default_rng(seed)
+    drawn = xr.Dataset(
+        {
+            "y": ([*DIMS[:3], "thing"], rng.normal(size=(3, 4, draws, 30)).astype(np.float32)),
+            "visits": ([*DIMS[:3], "city", "age"], rng.poisson(3, size=(3, 4, draws, 2, 3))),
+            "flag": (DIMS[:3], rng.random((3, 4, draws)) < 0.3),
+        },
+        coords={"disciple": ["erased", "a", "b"], "city": ["paris", "rome"]},
+    )
+    drawn["y"][2] += 0.3
+    for variable in drawn.data_vars.values():
+        variable.attrs["role"] = "measurement"
+    return xr.DataTree.from_dict({"predictions": drawn})
+
+
+COUNTED_ALIKE = ("plugin", "floor", "tv", "mcse", "p", "q", "p_family", "mean_tv", "mean_floor")
+
+
+def test_no_bit_depends_on_how_much_is_read_at_once(monkeypatch):
+    worlds = various()
+    whole, summary = coarse_graining(worlds), coarse_graining(counted(worlds))
+    for numbers in (1, 3 * 2000 * 4):
+        monkeypatch.setattr("inference.diagnostics.sources.NUMBERS", numbers)
+        pieces = coarse_graining(worlds)
+        # The mean over all measurements is added up piece by piece.
+        assert pieces["mean_p"].values == pytest.approx(whole["mean_p"].values, rel=1e-9)
+        xr.testing.assert_identical(pieces.drop_vars("mean_p"), whole.drop_vars("mean_p"))
+        again = coarse_graining(counted(worlds))
+        xr.testing.assert_identical(again.drop_vars("mean_p"), summary.drop_vars("mean_p"))
+
+
+def test_counts_give_what_their_draws_give():
+    worlds = various()
+    drawn, summary = coarse_graining(worlds), coarse_graining(counted(worlds))
+    assert summary["measurement"].equals(drawn["measurement"])
+    assert drawn.attrs["blocks"] == summary.attrs["blocks"] == 40
+    for name in COUNTED_ALIKE:
+        assert (drawn[name].values == summary[name].values).all(), name
+    assert summary["ess"].values == pytest.approx(drawn["ess"].values, rel=0.6)
+    chosen = coarse_graining(
+        counted(worlds), disciples="b", measurements=["flag", "visits[rome, 1]"]
+    )
+    assert sorted(chosen["measurement"].values) == ["flag", "visits[rome, 1]"]
+    expected = drawn["p"].sel(disciple="b", measurement=chosen["measurement"])
+    assert (chosen["p"].sel(disciple="b") == expected).all()
+
+
+def test_counts_on_disk_are_read_lazily_and_alike(tmp_path):
+    summary = counted(various())
+    summary.to_zarr(tmp_path / "counts.zarr", zarr_format=2, consolidated=False)
+    path = tmp_path / "counts.zarr"
+    with xr.open_datatree(path, engine="zarr", consolidated=False, chunks=None) as opened:
+        xr.testing.assert_identical(coarse_graining(opened), coarse_graining(summary))
+
+
+def test_counts_of_slow_chains_are_put_into_fewer_blocks():
+    slow = autoregression(0.95, (2, 4, 1000), np.random.default_rng(0))
+    worlds = tree(slow=slow)
+    with pytest.warns(ImpactWarning, match="'slow'"):
+        drawn = coarse_graining(worlds)
+    with pytest.warns(ImpactWarning, match="'slow'"):
+        summary = coarse_graining(counted(worlds))
+    assert drawn.attrs["blocks"] == summary.attrs["blocks"] == 20
+    assert summary["plugin"].item() == drawn["plugin"].item()
+    assert summary["mcse"].item() == pytest.approx(drawn["mcse"].item(), rel=0.3)
+
+
+def test_misspelled_names_of_counts_are_answered_with_the_nearest():
+    worlds = counted(various())
+    with pytest.raises(MeasurementError, match="visits"):
+        coarse_graining(worlds, measurements="visit")
+    with pytest.raises(MeasurementError, match=r"visits\[rome, 1\]"):
+        coarse_graining(worlds, measurements=["visits[rome, 9]"])
+    with pytest.raises(DiscipleError, match="There are"):
+        coarse_graining(worlds, disciples="c")
+
+
+@pytest.mark.parametrize(
+    "cells", [Cells.quantile(8), Cells.levels(), Cells.width(), Cells.dyadic()]
+)
+def test_every_kind_of_cells_sees_no_effect_and_a_known_one(cells):
+    truth = 2 * stats.norm.cdf(0.5) - 1
+    found = coarse_graining(tree(("idle", "bold"), x=shifted(0.0, 1.0, draws=2000)), cells=cells)
+    idle, bold = found["tv"].values[:, 0]
+    if (
+        cells.kind == "levels"
+    ):  # 64 draws of the erased world have levels; nearly all else is alike
+        assert bold < 0.1
+        return
+    assert idle < 0.04
+    assert bold == pytest.approx(truth, abs=0.04)
+    assert found["p"].values[0, 0] > 0.01
+
+
+def test_many_small_effects_are_seen_together_before_any_is_seen_alone():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(3, 4, 500, 200))
+    values[2] += 0.05
+    worlds = xr.Dataset(
+        {"y": ([*DIMS[:3], "thing"], values, {"role": "measurement"})},
+        coords={"disciple": ["erased", "idle", "creeping"]},
+    )
+    found = coarse_graining(worlds)
+    assert found["mean_p"].sel(disciple="idle") > 0.01
+    assert found["mean_p"].sel(disciple="creeping") < 1e-3
+    assert (found["q"] >= found["p"]).all()
+    assert (found["p_family"] >= found["p"]).all()
+    assert found["p_family"].min() > 0.01
+    floor, seen = (found[name].sel(disciple="idle").item() for name in ("mean_floor", "mean_tv"))
+    assert seen == pytest.approx(floor, rel=0.05)

@@ -1,0 +1,343 @@
+r"""What does a comparison of worlds read: their draws, or counts of their draws in cells?
+
+Both are read piece by piece, twice: how many independent draws each measurement is worth must be
+known of all of them before blocks of draws are cut. Nothing depends on the pieces.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import xarray as xr
+
+from counterfactual_models.errors import MeasurementError, nearest
+from inference.arrays.blocks import EffectiveDraws, block_bounds, hardly_moves
+from inference.arrays.cells import Cells, alike
+from inference.arrays.effective_counts import (
+    effective_from_counts,
+    hardly_moves_in_cells,
+    joined_blocks,
+)
+from inference.arrays.multiplicity import Family
+from inference.arrays.total_variation import total_variation, variation
+from inference.diagnostics.soundness import paired, refuse_few, refuse_holes
+from inference.schema import (
+    BLOCK,
+    CELL_COUNTS,
+    CHAIN,
+    DISCIPLE,
+    DRAW,
+    ERASED,
+    FUTURE,
+    MEASUREMENT,
+    ROLE,
+    chosen_disciples,
+    decode_attrs,
+    flatten,
+    parts,
+)
+
+__all__ = ["CountedWorlds", "DrawnWorlds", "Names", "source_of"]
+
+NUMBERS = 2**24
+"""Most draws, or counts, that are read at once."""
+
+Names = Sequence[str] | str | None
+
+
+def source_of(
+    worlds: xr.DataTree | xr.Dataset, *, disciples: Names, measurements: Names, cells: Cells
+) -> "DrawnWorlds | CountedWorlds":
+    """Find what there is to read: draws, or else counts.
+
+    Raises
+    ------
+    WorldError
+        If there is neither, or there are too few draws.
+    """
+    counted = isinstance(worlds, xr.DataTree) and "predictions" not in worlds.children
+    if isinstance(worlds, xr.DataTree) and counted and CELL_COUNTS in worlds.children:
+        return CountedWorlds(worlds, disciples=disciples, measurements=measurements)
+    return DrawnWorlds(worlds, disciples=disciples, measurements=measurements, cells=cells)
+
+
+class DrawnWorlds:
+    """Worlds whose draws were kept.
+
+    Parameters
+    ----------
+    worlds, disciples, measurements
+        As for :func:`inference.schema.flatten`.
+    cells
+        How their measurements are cut.
+
+    Attributes
+    ----------
+    disciples, measurements
+        Labels; those of the measurements are known once :meth:`effective` was asked.
+    chains, draws, futures
+        Lengths of the sample dims.
+    cells_said
+        What the attributes of a result say of the cells.
+    """
+
+    def __init__(
+        self,
+        worlds: xr.DataTree | xr.Dataset,
+        *,
+        disciples: Names,
+        measurements: Names,
+        cells: Cells,
+    ) -> None:
+        self.cells = cells
+        self.cells_said = cells.count if cells == Cells.quantile(cells.count) else str(cells)
+        self._wanted = {"disciples": disciples, "measurements": measurements}
+        self._worlds = worlds
+        self._only: xr.DataArray | None = None
+        self.measurements: list[str] = []
+        self.disciples: list[str] = []
+        self.chains = self.draws = self.futures = 0
+
+    def effective(self, latents: float) -> np.ndarray:
+        """Effective draws of every comparison, (disciple, measurement); refuse bad numbers.
+
+        Parameters
+        ----------
+        latents
+            Effective draws of the slowest latent, which bound those of what hardly moves.
+        """
+        sizes, still = EffectiveDraws(), []
+        self.measurements = []
+        for part in self._parts():
+            self._refuse(part)
+            values = part.values
+            sizes.update(values)
+            still.append(hardly_moves(values))
+            self.measurements += [str(label) for label in part[MEASUREMENT].values]
+        return paired(sizes.result().T, np.concatenate(still), latents)
+
+    def bounds(self, typical: float) -> np.ndarray:
+        """Blocks of draws for so many effective ones."""
+        return block_bounds(self.chains, self.draws, self.futures, effective=typical)
+
+    def compared(
+        self,
+        bounds: np.ndarray,
+        *,
+        signs: np.ndarray,
+        effective: np.ndarray,
+        families: Sequence[Family],
+    ) -> dict[str, np.ndarray]:
+        """Estimates of :func:`~.total_variation.variation`, each (disciple, measurement)."""
+        found, first = [], 0
+        for part in self._parts():
+            values = part.values
+            found.append(
+                total_variation(
+                    values.reshape(*values.shape[:2], -1),
+                    bounds=bounds,
+                    signs=signs,
+                    effective=effective[:, first : first + len(values)],
+                    draws=self.chains * self.draws,
+                    cells=self.cells,
+                    families=families,
+                )
+            )
+            first += len(values)
+        return {name: np.concatenate([f[name] for f in found], axis=1) for name in found[0]}
+
+    def _parts(self) -> Iterator[xr.DataArray]:
+        """Parts of the worlds; one that is all there is, is read once."""
+        if self._only is not None:
+            yield self._only
+            return
+        read = parts(self._worlds, **self._wanted, numbers=NUMBERS)
+        first = next(read)
+        second = next(read, None)
+        if second is None:
+            self._only = first
+        yield first
+        if second is not None:
+            yield second
+            del first, second
+            yield from read
+
+    def _refuse(self, part: xr.DataArray) -> None:
+        self.chains, self.draws = part.sizes[CHAIN], part.sizes[DRAW]
+        self.futures = part.sizes.get(FUTURE, 1)
+        self.disciples = [str(name) for name in part[DISCIPLE].values[1:]]
+        refuse_holes(part)
+        refuse_few(self.chains * self.draws)
+
+
+class CountedWorlds:
+    """Worlds whose draws were counted in cells, and forgotten.
+
+    The tree has a group `cell_counts` with the attributes chains, draws, futures, bounds and
+    measurements (the names in their order), and in it a group for each measurement: `counts`
+    (disciple, part, cell, own dims), `edges` (own dims, edge) and the coordinate `block` along
+    part. Parts of one block add up.
+
+    Parameters
+    ----------
+    worlds
+        The tree, opened lazily if it is large.
+    disciples, measurements
+        As for :func:`inference.schema.flatten`.
+
+    Attributes
+    ----------
+    disciples, measurements
+        Labels; those of the measurements are known once :meth:`effective` was asked.
+    chains, draws, futures
+        Lengths of the sample dims.
+    cells_said
+        What the attributes of a result say of the cells.
+    """
+
+    def __init__(self, worlds: xr.DataTree, *, disciples: Names, measurements: Names) -> None:
+        self._groups = worlds[CELL_COUNTS]
+        attrs = decode_attrs(self._groups.attrs)
+        self.chains, self.draws = int(attrs["chains"]), int(attrs["draws"])
+        self.futures = int(attrs.get("futures", 1))
+        self._bounds = np.array(attrs["bounds"], dtype=int)
+        self.cells_said = attrs.get("cells", "as counted")
+        refuse_few(self.chains * self.draws)
+        # Folders come in no order of their own.
+        known = attrs.get("measurements", sorted(map(str, self._groups.children)))
+        chosen = [measurements] if isinstance(measurements, str) else measurements
+        self._chosen = known if chosen is None else [str(name) for name in chosen]
+        self._names = list(dict.fromkeys(name.split("[")[0] for name in self._chosen))
+        for name in self._names:
+            if name not in known:
+                raise MeasurementError(
+                    f"no counts of a measurement named {name!r}. " + nearest(name, known)
+                )
+        if not self._names:
+            raise MeasurementError("these worlds have no measurement: nothing was counted.")
+        labels = self._groups[self._names[0]].to_dataset()[DISCIPLE].values
+        self._worlds = chosen_disciples(labels, disciples)
+        self.disciples = self._worlds[1:]
+        self.measurements: list[str] = []
+
+    def effective(self, latents: float) -> np.ndarray:
+        """Effective draws of every comparison, (disciple, measurement), by their counts.
+
+        Parameters
+        ----------
+        latents
+            Effective draws of the slowest latent, which bound those of what hardly moves.
+        """
+        sizes, still = [], []
+        self.measurements = []
+        for labels, counts, _ in self._read():
+            each = [effective_from_counts(c, self._bounds, self.chains) for c in counts]
+            sizes.append(np.minimum(each, self.chains * self.draws))
+            still.append(np.all([hardly_moves_in_cells(c) for c in counts], axis=0))
+            self.measurements += labels
+        self._refuse_unknown()
+        return paired(np.concatenate(sizes, axis=1), np.concatenate(still), latents)
+
+    def bounds(self, typical: float) -> np.ndarray:
+        """Blocks of draws for so many effective ones: those counted, or these two by two."""
+        aim = len(block_bounds(self.chains, self.draws, self.futures, effective=typical))
+        fewer = joined_blocks(self._bounds, self.chains)
+        return self._bounds if aim >= len(self._bounds) else fewer
+
+    def compared(
+        self,
+        bounds: np.ndarray,
+        *,
+        signs: np.ndarray,
+        effective: np.ndarray,
+        families: Sequence[Family],
+    ) -> dict[str, np.ndarray]:
+        """Estimates of :func:`~.total_variation.variation`, each (disciple, measurement)."""
+        shape = len(self.disciples), len(self.measurements)
+        found: dict[str, np.ndarray] = {}
+        starts, first = np.searchsorted(self._bounds, bounds[:-1]), 0
+        for labels, counts, edges in self._read():
+            if len(bounds) < len(self._bounds):
+                counts = np.add.reduceat(counts, starts, axis=1, dtype=np.int64)
+            for members in alike(edges):
+                cells = 1 + np.isfinite(edges[members]).sum(axis=-1).max(initial=0)
+                own = counts[:, :, :cells, members]
+                for world, family in enumerate(families):
+                    size = effective[world, first + members]
+                    estimates = variation(
+                        own[world + 1], own[0], signs=signs, effective=size, family=family
+                    )
+                    for name, estimate in estimates.items():
+                        kept = found.setdefault(name, np.empty(shape))
+                        kept[world, first + members] = estimate
+            first += len(labels)
+        return found
+
+    def _read(self) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
+        """Labels, counts (world, block, cell, measurement) and edges, so many at a time."""
+        for name in self._names:
+            group = self._groups[name].to_dataset()
+            group = group.sel({DISCIPLE: self._worlds})
+            own = [str(dim) for dim in group["edges"].dims[:-1]]
+            # A piece without coordinates would be numbered from 0 again.
+            bare = [dim for dim in own if dim not in group.coords]
+            group = group.assign_coords({dim: np.arange(group.sizes[dim]) for dim in bare})
+            each = math.prod(group.sizes[dim] for dim in group["counts"].dims if dim not in own)
+            for piece in _pieces(group, own, max(1, NUMBERS // each)):
+                labels = _labels(piece, name, own)
+                keep = [n for n, label in enumerate(labels) if self._wants(label, name)]
+                if not keep:
+                    continue
+                counts = piece["counts"].values
+                counts = counts.reshape(*counts.shape[:3], -1)
+                edges = piece["edges"].values.reshape(counts.shape[3], -1)
+                if len(keep) < len(labels):
+                    counts, edges = counts[..., keep], edges[keep]
+                yield [labels[n] for n in keep], _in_blocks(counts, piece[BLOCK].values), edges
+
+    def _wants(self, label: str, name: str) -> bool:
+        return name in self._chosen or label in self._chosen
+
+    def _refuse_unknown(self) -> None:
+        for label in self._chosen:
+            if "[" in label and label not in self.measurements:
+                known = [known for group in self._labels() for known in group]
+                raise MeasurementError(
+                    f"nothing measured is named {label!r}. " + nearest(label, known)
+                )
+
+    def _labels(self) -> Iterator[list[str]]:
+        for name in self._names:
+            group = self._groups[name].to_dataset()
+            yield _labels(group, name, [str(dim) for dim in group["edges"].dims[:-1]])
+
+
+def _pieces(group: xr.Dataset, own: list[str], room: int) -> Iterator[xr.Dataset]:
+    """Cut along the measurement's own dims, first ones first."""
+    if not own or math.prod(group.sizes[dim] for dim in own) <= room:
+        yield group
+        return
+    step = max(1, room // math.prod(group.sizes[dim] for dim in own[1:]))
+    for start in range(0, group.sizes[own[0]], step):
+        yield from _pieces(group.isel({own[0]: slice(start, start + step)}), own[1:], room // step)
+
+
+def _labels(piece: xr.Dataset, name: str, own: list[str]) -> list[str]:
+    """Labels of a measurement, as :func:`inference.schema.flatten` gives them."""
+    dims = [DISCIPLE, CHAIN, DRAW, *own]
+    sizes = [1, 1, 1, *(piece.sizes[dim] for dim in own)]
+    empty = xr.Dataset(
+        {name: (dims, np.zeros(sizes, dtype=bool), {ROLE: "measurement"})},
+        coords={DISCIPLE: [ERASED], **{dim: piece[dim] for dim in own if dim in piece.coords}},
+    )
+    return [str(label) for label in flatten(empty)[MEASUREMENT].values]
+
+
+def _in_blocks(counts: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Add up the parts of every block; shape (world, part, ...) to (world, block, ...)."""
+    number = int(blocks.max()) + 1
+    if np.array_equal(blocks, np.arange(number)):
+        return counts
+    order = np.argsort(blocks, kind="stable")
+    starts = np.searchsorted(blocks[order], np.arange(number))
+    return np.add.reduceat(counts[:, order], starts, axis=1, dtype=counts.dtype)

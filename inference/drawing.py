@@ -1,0 +1,172 @@
+"""How are all worlds drawn, piece by piece, each piece once?
+
+The first piece of a world shows how the others are run. Where a later one shows that draws cannot
+be run at once after all, the whole world is drawn again one draw at a time. Neither depends on who
+draws what when, so one process, many, and a run that was stopped and gone on with give the same
+bits.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from counterfactual_models.errors import WorldError
+from inference.executors import stream_jobs
+from inference.pieces import Outcome, Piece, Wanted, cut, draw_piece
+from inference.simulation import Plan, Way
+from inference.unfinished import Shelf
+
+__all__ = ["Drawing", "Keeper"]
+
+logger = logging.getLogger(__name__)
+
+_AHEAD = 1 << 28
+"""Bytes of results that may wait to be written down."""
+
+
+class Keeper(Protocol):
+    """What is kept of the worlds, and where."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What workers are asked for."""
+
+    @property
+    def blocks_per_piece(self) -> int:
+        """Into how long pieces worlds are cut."""
+
+    @property
+    def bytes_per_piece(self) -> int:
+        """How much a worker sends back."""
+
+    def put(self, piece: Piece, kept: Any) -> None:
+        """Write down a piece."""
+
+    def holds(self, piece: Piece, kept: Any) -> bool:
+        """Tell whether a piece that was written before is the same to the bit."""
+
+
+class Drawing:
+    """Draws the worlds, and knows which pieces are done.
+
+    Parameters
+    ----------
+    plans
+        What is drawn, world by world.
+    pins
+        Latent -> its draws, shared by all worlds.
+    keeper
+        What is kept.
+    shelf
+        Where pieces are marked.
+
+    Attributes
+    ----------
+    ways
+        How each world is run; None as long as its first piece has not shown it.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        pins: Mapping[str, np.ndarray],
+        keeper: Keeper,
+        shelf: Shelf,
+    ) -> None:
+        self.plans, self.pins, self.keeper, self.shelf = plans, pins, keeper, shelf
+        self.done = {piece: Way(**note) for piece, note in shelf.marks.items()}
+        self.ways = [self._known(world) for world in range(len(plans))]
+        # What was drawn before a stop is held against its first piece, drawn anew: a policy that
+        # closes over another number than before has the same text.
+        self.doubtful = {world for world, way in enumerate(self.ways) if way is not None}
+
+    def run(self, executor: Executor | None, watch: Callable[[int], Any]) -> None:
+        """Draw what is missing; `watch` is told how many draws are done.
+
+        Raises
+        ------
+        WorldError
+            If a draw fails; or if what was drawn before a stop comes out differently now.
+        """
+        work = partial(draw_piece, self.keeper.wanted)
+        ahead = int(np.clip(_AHEAD // self.keeper.bytes_per_piece, 4, 1024))
+        worlds = range(len(self.plans))
+        watch(sum(map(self._drawn, worlds)))
+        while missing := [piece for world in worlds for piece in self._next(world)]:
+            refused: dict[int, tuple[int, Way]] = {}
+            for place, outcome in stream_jobs(work, missing, executor=executor, ahead=ahead):
+                piece = missing[place]
+                if outcome.kept is None:
+                    found = piece.number, outcome.way
+                    refused[piece.world] = min(found, refused.get(piece.world, found), key=_number)
+                elif piece.world not in refused:
+                    watch(self._take(piece, outcome))
+            for world, (_, way) in refused.items():
+                what = self.plans[world].program.what
+                logger.info("%s: one run per draw, because %s", what, way.refused)
+                watch(-self._drawn(world))
+                self.ways[world] = way
+
+    def complete(self, world: int) -> bool:
+        """Tell whether a world is drawn whole."""
+        return self.ways[world] is not None and not self._next(world)
+
+    def _known(self, world: int) -> Way | None:
+        """See from the marks of an earlier run how a world is run."""
+        found = [way for piece, way in self.done.items() if piece.startswith(_key(world))]
+        refused = [way for way in found if way.refused]
+        first = self.done.get(_key(world, 0))
+        return refused[0] if refused else first
+
+    def _pieces(self, world: int) -> Iterator[Piece]:
+        way = self.ways[world] or Way()
+        return cut(world, self.plans[world], self.pins, way, blocks=self.keeper.blocks_per_piece)
+
+    def _is_done(self, piece: Piece) -> bool:
+        way = self.done.get(_key(piece.world, piece.number))
+        return way is not None and way.refused == piece.way.refused
+
+    def _next(self, world: int) -> list[Piece]:
+        """Pieces that are to be drawn: the first alone, as long as it has not shown the way."""
+        pieces = list(self._pieces(world))
+        if self.ways[world] is None:
+            return pieces[:1]
+        doubtful = world in self.doubtful
+        return [p for p in pieces if not self._is_done(p) or (doubtful and p.number == 0)]
+
+    def _drawn(self, world: int) -> int:
+        done = [p.draws for p in self._pieces(world) if self._is_done(p)]
+        return sum(draws.stop - draws.start for draws in done)
+
+    def _take(self, piece: Piece, outcome: Outcome) -> int:
+        """Write a piece down; return how many draws further that is."""
+        if piece.world in self.doubtful and piece.number == 0 and self._is_done(piece):
+            if not self.keeper.holds(piece, outcome.kept):
+                raise WorldError(
+                    f"{piece.plan.program.what} comes out differently than before the run was "
+                    "stopped: a policy, what it closes over, or the machine has changed. Remove "
+                    "the unfinished run, and begin again."
+                )
+            self.doubtful.discard(piece.world)
+            return 0
+        self.doubtful.discard(piece.world)
+        self.keeper.put(piece, outcome.kept)
+        if self.ways[piece.world] is None:
+            self.ways[piece.world] = outcome.way
+        key = _key(piece.world, piece.number)
+        self.done[key] = outcome.way
+        self.shelf.mark(key, asdict(outcome.way))
+        return piece.draws.stop - piece.draws.start
+
+
+def _key(world: int, number: int | None = None) -> str:
+    return f"{world:05d}-" + ("" if number is None else f"{number:07d}")
+
+
+def _number(found: tuple[int, Way]) -> int:
+    return found[0]

@@ -1,0 +1,224 @@
+"""How does a long run survive being stopped? It is kept beside its store until it is whole.
+
+A run that writes to ``worlds.zarr`` works in the folder ``.worlds.zarr-unfinished`` next to it:
+arrays, a note of what was asked, and a mark for each piece that is written. Chunks and marks
+appear whole or not at all, so a run that was killed goes on from the marks; what is not marked is
+drawn again, to the same bits. Only a finished run takes the store's name.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from counterfactual_models.errors import WorldError
+from inference import schema
+from inference.store import open_lazily
+
+__all__ = ["InMemory", "Shelf", "Unfinished"]
+
+_CHUNK = 1 << 22
+"""Most numbers in a chunk of draws: some megabytes."""
+_WIDEST = 1 << 14
+"""Measurements in a chunk, so that a few of them can be read without the rest."""
+
+
+class InMemory:
+    """Arrays in memory, of a run that leaves nothing when it is stopped."""
+
+    marks: Mapping[str, dict[str, Any]] = {}
+
+    def array(
+        self,
+        group: str,
+        name: str,
+        shape: Sequence[int],
+        dtype: np.dtype,
+        dims: Sequence[str],
+        attrs: Mapping[str, Any],
+        *,
+        rows: int = 1,
+    ) -> Any:
+        """Make room for an array that is written so many rows at a time."""
+        return np.empty(shape, dtype)
+
+    def scratch(self, name: str, shape: Sequence[int], dtype: np.dtype) -> Any:
+        """Make room for an array that is of no use when the run is finished."""
+        return np.empty(shape, dtype)
+
+    def mark(self, piece: str, note: Mapping[str, Any]) -> None:
+        """Leave no mark."""
+
+
+class Unfinished:
+    """Arrays on disk, and marks of what is written.
+
+    Parameters
+    ----------
+    path
+        Where the finished store is to be; ends in ``.zarr``.
+    question
+        What is asked, in text: a run that asks something else is not gone on with.
+
+    Attributes
+    ----------
+    marks
+        Piece -> note, of what is written.
+
+    Raises
+    ------
+    WorldError
+        For another ending, a folder that is not there, or a run that asked something else; it
+        says what differs.
+    """
+
+    def __init__(self, path: str | Path, question: Mapping[str, str]) -> None:
+        self.path, self.question = Path(path), dict(question)
+        if self.path.suffix != ".zarr":
+            raise WorldError(f"got store={str(path)!r}; expected a path that ends in .zarr.")
+        if not self.path.parent.is_dir():
+            raise WorldError(
+                f"cannot write {self.path}: there is no folder {self.path.parent}; make it first."
+            )
+        self.folder = self.path.with_name(f".{self.path.name}-unfinished")
+        self.marks: dict[str, dict[str, Any]] = {}
+        if self.path.exists():
+            self._hold_against(_asked(self.path), f"{self.path} holds other worlds")
+        elif (self.folder / "question.json").exists():
+            begun = json.loads((self.folder / "question.json").read_text())
+            self._hold_against(begun, f"an unfinished run into {self.path} asked something else")
+            found = sorted((self.folder / "marks").glob("*.json"))
+            self.marks = {file.stem: json.loads(file.read_text()) for file in found}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run was finished before."""
+        return self.path.exists()
+
+    def array(
+        self,
+        group: str,
+        name: str,
+        shape: Sequence[int],
+        dtype: np.dtype,
+        dims: Sequence[str],
+        attrs: Mapping[str, Any],
+        *,
+        rows: int = 1,
+    ) -> Any:
+        """Make room for an array, or find it as the stopped run left it."""
+        self._begin()
+        root = zarr.open_group(self.folder / "tree.zarr", mode="a", zarr_format=2)
+        if f"{group}/{name}" in root:
+            return root[f"{group}/{name}"]
+        return root.require_group(group).create_array(
+            name,
+            shape=tuple(shape),
+            dtype=dtype,
+            chunks=_chunks(shape, dims, rows),
+            fill_value=None,  # xarray takes any other for a hole
+            compressors=None,
+            attributes={"_ARRAY_DIMENSIONS": list(dims), **attrs},
+        )
+
+    def scratch(self, name: str, shape: Sequence[int], dtype: np.dtype) -> Any:
+        """Make room for an array that is of no use when the run is finished."""
+        self._begin()
+        return _Spilled(self.folder / f"{name}.scratch", tuple(shape), dtype)
+
+    def mark(self, piece: str, note: Mapping[str, Any]) -> None:
+        """Note that a piece is written."""
+        self.marks[piece] = dict(note)
+        _write(self.folder / "marks" / f"{piece}.json", note)
+
+    def finish(self, tree: xr.DataTree) -> xr.DataTree:
+        """Add labels and small groups to the arrays, give the store its name, and open it."""
+        whole = self.folder / "tree.zarr"
+        for path, node in tree.subtree_with_keys:
+            if path != ".":
+                node.to_dataset(inherit=False).to_zarr(
+                    whole, group=path, mode="a", consolidated=False, zarr_format=2
+                )
+        asked = {"question": json.dumps(self.question)}
+        zarr.open_group(whole, mode="a").attrs.update(
+            {str(k): v for k, v in tree.attrs.items()} | asked
+        )
+        whole.rename(self.path)
+        shutil.rmtree(self.folder)
+        return open_lazily(self.path)
+
+    def _begin(self) -> None:
+        """Make the folder."""
+        if (self.folder / "question.json").exists():
+            return
+        try:
+            (self.folder / "marks").mkdir(parents=True, exist_ok=True)
+            _write(self.folder / "question.json", self.question)
+        except OSError as error:
+            raise WorldError(f"cannot write into {self.path.parent}: {error.strerror}.") from error
+
+    def _hold_against(self, begun: Mapping[str, str], what: str) -> None:
+        differing = [key for key, asked in self.question.items() if begun.get(key) != asked]
+        if differing:
+            raise WorldError(
+                f"{what}: the {' and the '.join(differing)} differ. Take another path, or remove "
+                f"{self.path if self.finished else self.folder}."
+            )
+
+
+Shelf = InMemory | Unfinished
+
+
+class _Spilled:
+    """A plain file of rows; what is mapped of it is let go at once, so that memory stays free."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.path, self.shape, self.dtype = path, shape, dtype
+        np.memmap(path, dtype, "w+", shape=shape)
+
+    def __setitem__(self, place: Any, values: np.ndarray) -> None:
+        np.memmap(self.path, self.dtype, "r+", shape=self.shape)[place] = values
+
+    def __getitem__(self, place: Any) -> np.ndarray:
+        return np.array(np.memmap(self.path, self.dtype, "r", shape=self.shape)[place])
+
+
+def _asked(path: Path) -> dict[str, str]:
+    """Read what a finished store was asked; nothing, if another hand made it."""
+    attrs: dict[str, Any] = {}
+    with suppress(OSError, ValueError, KeyError):
+        attrs = schema.decode_attrs(zarr.open_group(path, mode="r").attrs.asdict())
+    asked = attrs.get("question")
+    return asked if isinstance(asked, dict) else {}
+
+
+def _chunks(shape: Sequence[int], dims: Sequence[str], rows: int) -> tuple[int, ...]:
+    """Cut along what is written at a time, and along measurements; never along cells."""
+    whole = (schema.FUTURE, schema.CELL, schema.EDGE)
+    chunks, widest, held = [], _WIDEST, 1
+    for size, dim in zip(reversed(shape), reversed(dims), strict=True):
+        if dim in (schema.DISCIPLE, schema.CHAIN, schema.PART):
+            chunk = 1
+        elif dim == schema.DRAW:
+            chunk = min(size, rows, max(1, _CHUNK // held))
+        elif dim in whole:
+            chunk = size
+        else:
+            chunk = min(size, widest)
+            widest = max(1, widest // max(1, chunk))
+        chunks.append(max(1, chunk))
+        held *= chunks[-1]
+    return tuple(reversed(chunks))
+
+
+def _write(path: Path, found: Mapping[str, Any]) -> None:
+    """Write a small file, whole or not at all."""
+    scratch = path.with_suffix(".part")
+    scratch.write_text(json.dumps(dict(found)))
+    scratch.replace(path)
