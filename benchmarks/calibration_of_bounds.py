@@ -100,10 +100,13 @@ def counted(values, edges):
     attrs = {"chains": chains, "draws": draws, "futures": 1, "bounds": bounds.tolist()}
     group = xr.Dataset(
         {
-            "counts": (["disciple", "part", "cell", "case"], counts),
-            "edges": (["case", "edge"], edges),
+            "cell_counts": (["disciple", "count_part", "count_cell", "case"], counts),
+            "cell_edges": (["case", "cell_edge"], edges),
         },
-        coords={"disciple": ["erased", "let in"], "block": ("part", np.arange(len(bounds) - 1))},
+        coords={
+            "disciple": ["erased", "let in"],
+            "count_block": ("count_part", np.arange(len(bounds) - 1)),
+        },
     )
     top = xr.Dataset(attrs=encode_attrs(attrs))
     return xr.DataTree.from_dict({"cell_counts": top, "cell_counts/y": group})

@@ -25,7 +25,7 @@ __all__ = ["LOG_WEIGHT", "STACKED", "Counts", "EveryDraw", "block_numbers", "blo
 LOG_WEIGHT = ""
 """Where the log-probability of evidence after the switch is kept: no site has this name."""
 
-_NUMBERS = 1 << 24
+_NUMBERS = 1 << 23
 _PIECES = 40
 """Pieces that a world whose draws are counted is cut into, at most: each leaves counts."""
 
@@ -212,9 +212,7 @@ class Counts:
             plans.futures,
             effective=float(plans.draws),
         )
-        # Laid out edge by edge, as they are compared.
-        cut = {name: np.ascontiguousarray(cuts.T).T for name, cuts in edges.items()}
-        self.wanted = _Counted(cut, self.bounds)
+        self.wanted = _Counted(edges, self.bounds)
         rows = np.arange(0, plans.draws, draws) * plans.futures
         starts = np.union1d(self.bounds[:-1], rows)
         self.blocks = np.searchsorted(self.bounds, starts, side="right") - 1
@@ -230,10 +228,10 @@ class Counts:
             group, own = f"{schema.CELL_COUNTS}/{name}", tuple(plans.site(name).value.shape)
             size = [len(plans.names), len(starts), cuts.shape[1] + 1, *own]
             dims = [schema.DISCIPLE, schema.PART, schema.CELL, *labels.of(name)]
-            self.arrays[name] = shelf.array(group, "counts", size, most, dims, {})
+            self.arrays[name] = shelf.array(group, schema.CELL_COUNTS, size, most, dims, {})
             dims = [*labels.of(name), schema.EDGE]
             size = [*own, cuts.shape[1]]
-            self.edges[name] = shelf.array(group, "edges", size, cuts.dtype, dims, {})
+            self.edges[name] = shelf.array(group, schema.CELL_EDGES, size, cuts.dtype, dims, {})
             self.edges[name][...] = cuts.reshape(size)
 
     def put(self, piece: Piece, kept: Mapping[str, Mapping[int, np.ndarray]]) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "BLOCK",
     "CELL",
     "CELL_COUNTS",
+    "CELL_EDGES",
     "CHAIN",
     "DISCIPLE",
     "DRAW",
@@ -46,8 +47,8 @@ SWITCH = "X"
 ERASED = "erased"
 ROLE = "role"
 PAST_DRAW = "posterior_draw"
-CELL_COUNTS = "cell_counts"
-PART, CELL, EDGE, BLOCK = "part", "cell", "edge", "block"
+CELL_COUNTS, CELL_EDGES = "cell_counts", "cell_edges"
+PART, CELL, EDGE, BLOCK = "count_part", "count_cell", "cell_edge", "count_block"
 RESERVED = (
     DISCIPLE,
     CHAIN,
@@ -60,6 +61,7 @@ RESERVED = (
     "model",
     "statistic",
     CELL_COUNTS,
+    CELL_EDGES,
     PART,
     CELL,
     EDGE,

@@ -25,8 +25,8 @@ __all__ = ["InMemory", "Shelf", "Unfinished"]
 
 _CHUNK = 1 << 22
 """Most numbers in a chunk of draws: some megabytes."""
-_WIDEST = 1 << 14
-"""Measurements in a chunk, so that a few of them can be read without the rest."""
+_WIDEST, _NARROWEST = 1 << 14, 1 << 10
+"""Measurements in a chunk, so that some can be read without the rest: few where rows are many."""
 
 
 class InMemory:
@@ -201,7 +201,7 @@ def _asked(path: Path) -> dict[str, str]:
 def _chunks(shape: Sequence[int], dims: Sequence[str], rows: int) -> tuple[int, ...]:
     """Cut along what is written at a time, and along measurements; never along cells."""
     whole = (schema.FUTURE, schema.CELL, schema.EDGE)
-    chunks, widest, held = [], _WIDEST, 1
+    chunks, widest, held = [], min(_WIDEST, max(_NARROWEST, _CHUNK // (4 * rows))), 1
     for size, dim in zip(reversed(shape), reversed(dims), strict=True):
         if dim in (schema.DISCIPLE, schema.CHAIN, schema.PART):
             chunk = 1

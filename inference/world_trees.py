@@ -111,9 +111,12 @@ def _counted(
         )
         if not keeper.on_disk:
             own = labels.of(name)
+            lead = [schema.DISCIPLE, schema.PART, schema.CELL]
             found = found.assign(
-                counts=([schema.DISCIPLE, schema.PART, schema.CELL, *own], counts[whole]),
-                edges=([*own, schema.EDGE], keeper.edges[name]),
+                {
+                    schema.CELL_COUNTS: ([*lead, *own], counts[whole]),
+                    schema.CELL_EDGES: ([*own, schema.EDGE], keeper.edges[name]),
+                }
             )
         groups[f"{schema.CELL_COUNTS}/{name}"] = found
     return groups

@@ -86,7 +86,7 @@ def worlds(past, disciples=DISCIPLES, world=wide, **options):
 
 def assert_same_worlds(first, second):
     names = ["predictions"] if "predictions" in first.children else []
-    names += [node.path for node in first.subtree if "counts" in node.data_vars]
+    names += [node.path for node in first.subtree if "cell_counts" in node.data_vars]
     assert names
     for name in names:
         one, other = first[name].to_dataset(), second[name].to_dataset()
@@ -114,9 +114,11 @@ def test_a_summary_counts_the_very_draws_that_would_have_been_kept(drawn, counte
         found = counted[f"cell_counts/{name}"].to_dataset()
         kept = drawn["predictions"][name].values.reshape(3, DRAWS, -1)
         for place in range(3):
-            cells = edge_cells(kept[place], found["edges"].values)
+            cells = edge_cells(kept[place], found["cell_edges"].values)
             for block, (first, last) in enumerate(pairwise(bounds)):
-                here = found["counts"].values[place][found["block"].values == block].sum(0)
+                here = (
+                    found["cell_counts"].values[place][found["count_block"].values == block].sum(0)
+                )
                 for cell in range(len(here)):
                     expected = (cells[first:last] == cell).sum(0)
                     assert np.array_equal(here[cell], expected)
@@ -126,10 +128,12 @@ def test_cells_are_those_of_the_erased_world_whatever_disciples_are_asked_for(pa
     alone = worlds(past, {"none": none}, keep="summary")
     for name in ("wet", "most"):
         both, one = counted[f"cell_counts/{name}"], alone[f"cell_counts/{name}"]
-        assert np.array_equal(both["edges"].values, one["edges"].values)
+        assert np.array_equal(both["cell_edges"].values, one["cell_edges"].values)
         for label in ("erased", "none"):
             where = [list(tree["disciple"].values).index(label) for tree in (both, one)]
-            assert np.array_equal(both["counts"].values[where[0]], one["counts"].values[where[1]])
+            assert np.array_equal(
+                both["cell_counts"].values[where[0]], one["cell_counts"].values[where[1]]
+            )
 
 
 def test_coarse_graining_of_a_summary_is_that_of_the_draws_with_the_same_cells(past, counted):
@@ -154,7 +158,7 @@ def test_a_store_holds_the_same_worlds_and_is_read_lazily(past, drawn, counted, 
     inference.save(stored, tmp_path / "again.nc")
     assert_same_worlds(stored, inference.load(tmp_path / "again.nc"))
     again = worlds(past, keep=keep, store=path)  # is finished: nothing is drawn
-    node = "predictions/most" if keep == "draws" else "cell_counts/most/counts"
+    node = "predictions/most" if keep == "draws" else "cell_counts/most/cell_counts"
     assert not again[node].variable._in_memory
     assert_same_worlds(stored, again)
     assert stored.attrs["seed"] == 1
@@ -352,17 +356,22 @@ def test_futures_stay_with_their_draw_in_a_summary():
     tree = inference.sample_worlds(
         example.world, past, example.disciples, futures=7, keep="summary", progress=False
     )
-    counts = tree["cell_counts/level/counts"]
-    assert counts.sum(["part", "cell"]).values.ravel().tolist() == [700] * counts.sizes[
-        "disciple"
-    ] * (counts.size // counts.sizes["disciple"] // counts.sizes["part"] // counts.sizes["cell"])
+    counts = tree["cell_counts/level/cell_counts"]
+    assert counts.sum(["count_part", "count_cell"]).values.ravel().tolist() == [
+        700
+    ] * counts.sizes["disciple"] * (
+        counts.size
+        // counts.sizes["disciple"]
+        // counts.sizes["count_part"]
+        // counts.sizes["count_cell"]
+    )
     bounds = json.loads(tree["cell_counts"].attrs["bounds"])
     assert all(bound % 7 == 0 for bound in bounds)
 
 
 def test_other_cells_can_be_asked_for(past):
     tree = worlds(past, keep="summary", cells=Cells.dyadic(3))
-    assert tree["cell_counts/most/counts"].sizes["cell"] == 8
+    assert tree["cell_counts/most/cell_counts"].sizes["count_cell"] == 8
     for wrong in ({"cells": 1}, {"keep": "nothing"}):
         with pytest.raises(cm.WorldError, match=str(next(iter(wrong.values())))):
             worlds(past, **wrong)

@@ -145,7 +145,7 @@ class Cells:
         found.sort(axis=-1)
         found[:, 1:][found[:, 1:] == found[:, :-1]] = np.inf
         found.sort(axis=-1)
-        return found[:, : np.isfinite(found).sum(axis=-1).max()]
+        return found[:, : np.isfinite(found).sum(axis=-1).max()].copy()  # most are not needed
 
     def _cuts(self, ranked: np.ndarray) -> np.ndarray:
         """Edges of measurements that are not discrete."""

@@ -24,6 +24,7 @@ from inference.diagnostics.soundness import paired, refuse_few, refuse_holes
 from inference.schema import (
     BLOCK,
     CELL_COUNTS,
+    CELL_EDGES,
     CHAIN,
     DISCIPLE,
     DRAW,
@@ -278,19 +279,19 @@ class CountedWorlds:
         for name in self._names:
             group = self._groups[name].to_dataset()
             group = group.sel({DISCIPLE: self._worlds})
-            own = [str(dim) for dim in group["edges"].dims[:-1]]
+            own = [str(dim) for dim in group[CELL_EDGES].dims[:-1]]
             # A piece without coordinates would be numbered from 0 again.
             bare = [dim for dim in own if dim not in group.coords]
             group = group.assign_coords({dim: np.arange(group.sizes[dim]) for dim in bare})
-            each = math.prod(group.sizes[dim] for dim in group["counts"].dims if dim not in own)
+            each = math.prod(group.sizes[dim] for dim in group[CELL_COUNTS].dims if dim not in own)
             for piece in _pieces(group, own, max(1, NUMBERS // each)):
                 labels = _labels(piece, name, own)
                 keep = [n for n, label in enumerate(labels) if self._wants(label, name)]
                 if not keep:
                     continue
-                counts = piece["counts"].values
+                counts = piece[CELL_COUNTS].values
                 counts = counts.reshape(*counts.shape[:3], -1)
-                edges = piece["edges"].values.reshape(counts.shape[3], -1)
+                edges = piece[CELL_EDGES].values.reshape(counts.shape[3], -1)
                 if len(keep) < len(labels):
                     counts, edges = counts[..., keep], edges[keep]
                 yield [labels[n] for n in keep], _in_blocks(counts, piece[BLOCK].values), edges
@@ -309,7 +310,7 @@ class CountedWorlds:
     def _labels(self) -> Iterator[list[str]]:
         for name in self._names:
             group = self._groups[name].to_dataset()
-            yield _labels(group, name, [str(dim) for dim in group["edges"].dims[:-1]])
+            yield _labels(group, name, [str(dim) for dim in group[CELL_EDGES].dims[:-1]])
 
 
 def _pieces(group: xr.Dataset, own: list[str], room: int) -> Iterator[xr.Dataset]:

@@ -55,15 +55,15 @@ def counted(worlds, cells=None):
         shape = [variable.sizes[dim] for dim in own]
         groups[f"{CELL_COUNTS}/{name}"] = xr.Dataset(
             {
-                "counts": (
-                    ["disciple", "part", "cell", *own],
+                "cell_counts": (
+                    ["disciple", "count_part", "count_cell", *own],
                     counts.reshape(*counts.shape[:3], *shape),
                 ),
-                "edges": ([*own, "edge"], edges.reshape(*shape, -1)),
+                "cell_edges": ([*own, "cell_edge"], edges.reshape(*shape, -1)),
             },
             coords={
                 "disciple": drawn["disciple"].values,
-                "block": ("part", [*range(len(bounds) - 1), 3]),
+                "count_block": ("count_part", [*range(len(bounds) - 1), 3]),
                 **{dim: drawn[dim] for dim in own if dim in drawn.coords},
             },
         )
