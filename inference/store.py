@@ -90,35 +90,31 @@ def load(path: str | Path) -> xr.DataTree:
     WorldError
         If there is no such file, or it holds no tree.
     """
-    path = _checked(Path(path))
+    with _opened(Path(path)) as tree:
+        return _in_order(tree.load())
+
+
+def open_lazily(path: str | Path) -> xr.DataTree:
+    """Open a tree without reading it: values are read where they are used.
+
+    Raises
+    ------
+    WorldError
+        If there is no such file, or it holds no tree.
+    """
+    return _opened(Path(path))
+
+
+def _opened(path: Path) -> xr.DataTree:
+    path = _checked(path)
     if not path.exists():
         raise WorldError(f"there is no {path}.")
     netcdf = path.suffix == ".nc"
     options: dict[str, Any] = {} if netcdf else {"consolidated": False}
     try:
-        with xr.open_datatree(path, engine="netcdf4" if netcdf else "zarr", **options) as opened:
-            tree = opened.load()
+        return xr.open_datatree(path, engine="netcdf4" if netcdf else "zarr", **options)
     except (OSError, ValueError, KeyError) as error:
         raise WorldError(f"{path} holds no tree that can be read: {error}") from error
-    return _in_order(tree)
-
-
-def open_lazily(path: str | Path) -> xr.DataTree:
-    """Open a finished ``.zarr`` without reading it: values are read where they are used.
-
-    Raises
-    ------
-    WorldError
-        If there is no such folder, or it holds no tree.
-    """
-    path = _checked(Path(path))
-    if not path.exists():
-        raise WorldError(f"there is no {path}.")
-    try:
-        tree = xr.open_datatree(path, engine="zarr", consolidated=False, chunks=None)
-    except (OSError, ValueError, KeyError) as error:
-        raise WorldError(f"{path} holds no tree that can be read: {error}") from error
-    return tree
 
 
 def _packed(tree: xr.DataTree) -> dict[str, Any]:

@@ -15,6 +15,7 @@
 | ``naive_bayes`` | which draws look like the let-in world, measurement by measurement? |
 | ``ranks`` | are the truths spread evenly among their posterior draws? |
 | ``sign_flips`` | what distance would two samples of the same world show? |
+| ``tails`` | how often does chance reach as high as this, even where no sample of it did? |
 | ``total_variation`` | how differently likely are the cells of a measurement in two worlds? |
 | ``two_sample`` | how far apart are two worlds by the numbers that statisticians are used to? |
 | ``verdicts`` | is the impact above the tolerance or below it, and how many draws would tell? |

@@ -12,12 +12,11 @@ False discovery rates need no flips of their own: :func:`false_discoveries`.
 """
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
-__all__ = ["Family", "false_discoveries", "pearson_tail"]
+from inference.arrays.tails import FEWEST_EXCEEDANCES, exceedance
 
-FEWEST_EXCEEDANCES = 10
-LEAST_SKEWNESS = 0.01
+__all__ = ["Family", "false_discoveries"]
 
 
 class Family:
@@ -130,28 +129,8 @@ class Family:
         """
         if self._sums is None or not self.measurements:
             return 1.0
-        return pearson_tail(self._sums, self._observed)
-
-
-def pearson_tail(sample: np.ndarray, value: float) -> float:
-    """Share of a sample that reaches a value; where under ten do, its Pearson III tail.
-
-    Examples
-    --------
-    >>> sample = np.random.default_rng(0).normal(size=1000)
-    >>> pearson_tail(sample, -100.0), bool(pearson_tail(sample, 5.0) < 1e-4)
-    (1.0, True)
-    """
-    reached = np.count_nonzero(sample >= value * (1 - 1e-9))
-    counted = (1 + reached) / (1 + len(sample))
-    deviation = sample.std()
-    if reached >= FEWEST_EXCEEDANCES or deviation <= 1e-9 * np.abs(sample).max():
-        return float(min(counted, 1.0))
-    scores = (sample - sample.mean()) / deviation
-    shape = 4 / max(np.mean(scores**3), LEAST_SKEWNESS) ** 2
-    standard = (value - sample.mean()) / deviation
-    tail = special.gammaincc(shape, max(shape + np.sqrt(shape) * standard, 0.0))
-    return float(np.clip(tail, np.finfo(float).tiny, 1.0))
+        chance, _ = exceedance(self._sums[None], np.array([self._observed]))
+        return float(chance[0])
 
 
 def false_discoveries(p: np.ndarray) -> np.ndarray:

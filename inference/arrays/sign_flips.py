@@ -17,7 +17,8 @@ are exact: no number depends on the company in which a measurement is judged.
 from typing import Any
 
 import numpy as np
-from scipy import special
+
+from inference.arrays.tails import exceedance
 
 __all__ = ["FIRST", "as_floor", "flipped", "noise_floor", "random_signs", "tail_probability"]
 
@@ -25,8 +26,8 @@ FIRST, SECOND = 200, 1000
 """Flips of every measurement, and of those that they do not settle."""
 ENOUGH = 20
 """Flips that settle a probability by reaching the distance."""
-FEWEST_EXCEEDANCES = 10
-LEAST_SKEWNESS = 0.01
+ROUNDED = 1e-9
+"""Share by which a distance is off after its division: what ties must count as a tie."""
 SLAB = 2**17
 """Numbers worked on at once: what fits into the cache next to the processor."""
 LARGEST_EXACT = 2**24
@@ -196,9 +197,7 @@ def tail_probability(
     """
     norms = flipped(difference, signs[:FIRST])[0] if first is None else first
     observed = 0.5 * np.abs(difference.sum(axis=0)).sum(axis=0) / wider
-    # What ties with the observed distance must count as a tie, also after its division.
-    aim = observed * (1 - 1e-9)
-    reached = np.count_nonzero(norms >= aim[:, None], axis=1)
+    reached = np.count_nonzero(norms >= observed[:, None] * (1 - ROUNDED), axis=1)
     chance = (1 + reached) / (1 + norms.shape[1])
     left = np.flatnonzero(reached < ENOUGH)
     every = norms[left]
@@ -206,27 +205,7 @@ def tail_probability(
         if stop > every.shape[1]:
             rest = flipped(difference[:, :, left], signs[every.shape[1] : stop])[0]
             every = np.concatenate([every, rest], axis=1)
-        chance[left], reached = _by_tail(every, observed[left], aim[left])
+        chance[left], reached = exceedance(every, observed[left], rounding=ROUNDED)
         left, every = left[reached < ENOUGH], every[reached < ENOUGH]
     differing = np.minimum(np.count_nonzero(difference.any(axis=1), axis=0), most)
     return np.clip(chance, 2.0 ** (1 - np.maximum(differing, 1)), 1.0)
-
-
-def _by_tail(
-    norms: np.ndarray, observed: np.ndarray, aim: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Share of flips that reach the distance, or the fitted tail where few do; and how many do."""
-    flips = norms.shape[1]
-    reached = np.count_nonzero(norms >= aim[:, None], axis=1)
-    mean = norms.mean(axis=1, dtype=np.float64)
-    centred = norms - mean[:, None]
-    squares = np.square(centred)
-    deviation = np.sqrt(squares.mean(axis=1))
-    varies = deviation > 1e-6 * np.maximum(mean, 1)
-    safe = np.where(varies, deviation, 1.0)
-    skewness = np.multiply(squares, centred, out=squares).mean(axis=1) / safe**3
-    shape = 4 / np.maximum(skewness, LEAST_SKEWNESS) ** 2
-    standard = np.where(varies, (observed - mean) / safe, 0.0)
-    tail = special.gammaincc(shape, np.maximum(shape + np.sqrt(shape) * standard, 0.0))
-    counted = (1 + reached) / (1 + flips)
-    return np.where((reached >= FEWEST_EXCEEDANCES) | ~varies, counted, tail), reached

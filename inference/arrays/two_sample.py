@@ -20,7 +20,7 @@ from scipy import special
 
 from inference.arrays.blocks import widening
 from inference.arrays.float_keys import as_floats, as_keys, room, root_of_two, side_by_side
-from inference.arrays.sign_flips import FEWEST_EXCEEDANCES, LEAST_SKEWNESS
+from inference.arrays.tails import exceedance
 from inference.arrays.total_variation import FEWEST_EFFECTIVE
 
 __all__ = ["NUMBERS", "two_sample", "two_sample_numbers"]
@@ -250,7 +250,9 @@ def _nulls(
         typical = np.where(typical > (1e-5 * seen) ** degree[name], typical, 0.0)
         change = influence[name] - influence[name].sum(axis=1)[:, None] * lengths / rows
         error = again * np.sqrt(np.square(change).sum(axis=1)) * unit
-        chance = _tail(by_chance[name], seen / wider, differing)
+        # Single precision in the flips.
+        chance, _ = exceedance(by_chance[name], seen / wider, rounding=1e-5)
+        chance = np.clip(chance, 2.0 ** (1 - np.maximum(differing, 1)), 1.0)
         found[f"{name}_floor"] = np.minimum(typical * again ** degree[name] * unit, most)
         found[f"{name}_p"] = np.where(told, chance, 1.0)
         found[f"{name}_mcse"] = np.where(told, np.minimum(error, most), most)
@@ -372,20 +374,3 @@ def _influence(
     draws = pooled.sum(axis=(1, 2))[:, None] / 2
     found["cramer_von_mises"] += np.einsum("kt,kjt->kj", squares, pooled) / (4 * draws)
     return found
-
-
-def _tail(norms: np.ndarray, observed: np.ndarray, differing: np.ndarray) -> np.ndarray:
-    """Share of flips (measurement, flip) that reach the number, or their Pearson III tail."""
-    norms = norms.astype(np.float64)
-    # Single precision in the flips: what ties with the number must count as a tie.
-    reached = np.count_nonzero(norms >= observed[:, None] * (1 - 1e-5), axis=1)
-    mean, deviation = norms.mean(axis=1), norms.std(axis=1)
-    varies = deviation > 1e-6 * mean
-    safe = np.where(varies, deviation, 1.0)
-    skewness = (((norms - mean[:, None]) / safe[:, None]) ** 3).mean(axis=1)
-    shape = 4 / np.maximum(skewness, LEAST_SKEWNESS) ** 2
-    standard = np.where(varies, (observed - mean) / safe, 0.0)
-    tail = special.gammaincc(shape, np.maximum(shape + np.sqrt(shape) * standard, 0.0))
-    counted = (1 + reached) / (1 + norms.shape[1])
-    chance = np.where((reached >= FEWEST_EXCEEDANCES) | ~varies, counted, tail)
-    return np.clip(chance, 2.0 ** (1 - np.maximum(differing, 1)), 1.0)

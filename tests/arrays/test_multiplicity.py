@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inference.arrays.multiplicity import Family, false_discoveries, pearson_tail
+from inference.arrays.multiplicity import Family, false_discoveries
 from inference.arrays.sign_flips import flipped, random_signs
 
 
@@ -70,11 +70,6 @@ def test_flips_that_never_vary_are_no_evidence():
     scores = family.update(np.array([5.0]), np.full((1, 200), 5.0))
     assert family.p_family(scores).tolist() == [1.0]
     assert family.p_mean() == 1
-
-
-def test_a_tail_follows_the_normal_law_beyond_its_sample():
-    sample = np.random.default_rng(0).normal(size=4000)
-    assert np.log10(pearson_tail(sample, 4.0)) == pytest.approx(-4.5, abs=0.3)
 
 
 def test_false_discoveries_are_as_rare_as_promised():
