@@ -78,7 +78,8 @@ def kernels(measurements):
                 erased, let_in = (counts[..., start : start + FEW] for counts in whole)
                 sizes = [effective_from_counts(c, bounds, CHAINS) for c in (erased, let_in)]
                 options = {"effective": np.minimum(*sizes), "family": family}
-                found.append(variation(let_in, erased, signs=signs, **options))
+                part = variation(let_in, erased, signs=signs, **options)
+                found.append({name: part[name] for name in ("p", "tv")})
 
         timed("estimating", estimate)
     estimates = {name: np.concatenate([part[name] for part in found]) for name in found[0]}

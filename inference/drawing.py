@@ -81,8 +81,8 @@ class Drawing:
         self.plans, self.pins, self.keeper, self.shelf = plans, pins, keeper, shelf
         self.done = {piece: Way(**note) for piece, note in shelf.marks.items()}
         self.ways = [self._known(world) for world in range(len(plans))]
-        # What was drawn before a stop is held against its first piece, drawn anew: a policy that
-        # closes over another number than before has the same text.
+        # What was drawn before is held against its first piece, drawn anew: a policy that closes
+        # over another number than before has the same text.
         self.doubtful = {world for world, way in enumerate(self.ways) if way is not None}
 
     def run(self, executor: Executor | None, watch: Callable[[int], Any]) -> None:
@@ -148,9 +148,9 @@ class Drawing:
         if piece.world in self.doubtful and piece.number == 0 and self._is_done(piece):
             if not self.keeper.holds(piece, outcome.kept):
                 raise WorldError(
-                    f"{piece.plan.program.what} comes out differently than before the run was "
-                    "stopped: a policy, what it closes over, or the machine has changed. Remove "
-                    "the unfinished run, and begin again."
+                    f"{piece.plan.program.what} comes out differently than what is stored: the "
+                    "world, the policy, what they close over, or the machine has changed. Remove "
+                    "what is stored, or take another store."
                 )
             self.doubtful.discard(piece.world)
             return 0

@@ -246,7 +246,7 @@ def _sent(work: Callable[[Job], Result], job: Job) -> bytes:
 
     try:
         packed: bytes = cloudpickle.dumps((work, job))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise CounterfactualError(
             f"this cannot be sent to another process: {error}. Let the world and the disciples "
             "close over plain numbers and tensors."

@@ -232,7 +232,8 @@ class Counts:
             dims = [*labels.of(name), schema.EDGE]
             size = [*own, cuts.shape[1]]
             self.edges[name] = shelf.array(group, schema.CELL_EDGES, size, cuts.dtype, dims, {})
-            self.edges[name][...] = cuts.reshape(size)
+            if not shelf.finished:
+                self.edges[name][...] = cuts.reshape(size)
 
     def put(self, piece: Piece, kept: Mapping[str, Mapping[int, np.ndarray]]) -> None:
         """Write down a piece."""

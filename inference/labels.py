@@ -1,5 +1,7 @@
 """How are the axes of a site called? By the user, else by plates, else ``<site>_dim_k``."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -115,6 +117,15 @@ class Labels:
             for dim, size in zip(self.of(name), self.sites[name].value.shape, strict=True)
         }
         return xr.Dataset(coords=self._along(sizes))
+
+    def text(self, names: Sequence[str]) -> str:
+        """Tell in a few digits how the axes of sites are labelled."""
+        along = self.coordinates(names).coords
+        told = [
+            [self.of(name) for name in names],
+            {str(d): c.values.tolist() for d, c in along.items()},
+        ]
+        return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:16]
 
     def _along(self, sizes: Mapping[Any, int]) -> dict[Any, np.ndarray]:
         return {

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from inference import schema
 from inference.arrays.cells import Cells
 from inference.drawing import Drawing
 from inference.keeping import STACKED, block_numbers, blocks_of_draws
 from inference.pieces import Piece
 from inference.simulation import Plan
-from inference.unfinished import InMemory, Shelf
+from inference.unfinished import InMemory, Shelf, Unfinished
 from inference.world_plans import WorldPlans
 
 __all__ = ["find_edges", "pilot_draws"]
@@ -51,7 +52,7 @@ def find_edges(
     cells
         How measurements are cut.
     shelf
-        Has room for the pilot, which need not fit in memory.
+        Has room for the pilot, which need not fit in memory; or the edges of a finished run.
     executor, watch
         As in :meth:`inference.drawing.Drawing.run`.
 
@@ -60,6 +61,10 @@ def find_edges(
     dict of str to ndarray
         Measurement -> ascending edges, shape (numbers, edges), padded with infinity.
     """
+    if isinstance(shelf, Unfinished) and shelf.finished:
+        groups = {name: f"{schema.CELL_COUNTS}/{name}" for name in plans.recorded}
+        found = {name: shelf.read(group, schema.CELL_EDGES)[...] for name, group in groups.items()}
+        return {name: edges.reshape(-1, edges.shape[-1]) for name, edges in found.items()}
     draws = pilot_draws(plans)
     chosen = np.linspace(0, plans.draws - 1, draws).round().astype(int)
     pins = {name: values[chosen] for name, values in plans.pins.items()}

@@ -255,6 +255,13 @@ def chosen_disciples(
 
 
 def _flat(kept: xr.Dataset, chosen: Sequence[str]) -> xr.DataArray:
+    for name, variable in kept.data_vars.items():
+        wide = variable.dtype.kind in "iu" and variable.dtype.itemsize == 8 and variable.size > 0
+        if wide and max(int(variable.max()), -int(variable.min())) > _LARGEST_WHOLE:
+            raise MeasurementError(
+                f"measurement {name!r} has whole numbers beyond 2^53, which floating point "
+                "cannot tell apart; measure them modulo 2^53, or a difference."
+            )
     flat = azb.dataset_to_dataarray(
         kept.astype(_dtype(kept), copy=False),
         sample_dims=[DISCIPLE, *sample_dims(kept)],
@@ -267,6 +274,9 @@ def _flat(kept: xr.Dataset, chosen: Sequence[str]) -> xr.DataArray:
         keep = [n for n, lab in enumerate(known) if lab in labels or lab.split("[")[0] in whole]
         flat = flat.isel({MEASUREMENT: keep})
     return flat.transpose(MEASUREMENT, DISCIPLE, *sample_dims(kept))
+
+
+_LARGEST_WHOLE = 2**53
 
 
 def _refuse_unknown(kept: xr.Dataset, chosen: Sequence[str]) -> None:

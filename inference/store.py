@@ -16,11 +16,12 @@ import xarray as xr
 
 from counterfactual_models.errors import WorldError
 
-__all__ = ["load", "open_lazily", "provenance", "save"]
+__all__ = ["ORDER", "load", "open_lazily", "provenance", "save"]
 
 _FORMATS = (".nc", ".zarr")
 _PACKED_FROM = 100_000
-_ORDER = "order_of_variables"
+ORDER = "order_of_variables"
+"""Attribute of a file: group -> its variables in order, for zarr sorts them by name."""
 
 
 def provenance() -> dict[str, Any]:
@@ -69,7 +70,7 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
         whole = scratch / path.name
         tree = tree.copy()
         order = {path: list(node.data_vars) for path, node in tree.subtree_with_keys}
-        tree.attrs[_ORDER] = json.dumps(order)
+        tree.attrs[ORDER] = json.dumps(order)
         if path.suffix == ".nc":
             tree.to_netcdf(whole, engine="netcdf4", encoding=_packed(tree))
         else:
@@ -102,7 +103,7 @@ def open_lazily(path: str | Path) -> xr.DataTree:
     WorldError
         If there is no such file, or it holds no tree.
     """
-    return _opened(Path(path))
+    return _in_order(_opened(Path(path)))
 
 
 def _opened(path: Path) -> xr.DataTree:
@@ -133,7 +134,7 @@ def _packed(tree: xr.DataTree) -> dict[str, Any]:
 def _in_order(tree: xr.DataTree) -> xr.DataTree:
     """Put groups and variables back into the order they were written in; zarr sorts by name."""
     attrs = dict(tree.attrs)
-    order = json.loads(attrs.pop(_ORDER, "{}"))
+    order = json.loads(attrs.pop(ORDER, "{}"))
     found = {path: node.to_dataset(inherit=False) for path, node in tree.subtree_with_keys}
     groups = {path: found[path] for path in [*order, *(p for p in found if p not in order)]}
     for path, variables in order.items():

@@ -61,13 +61,14 @@ def chi_squared_halves(
     with the cells of an instrument that reads every draw with Gaussian noise, so that masses are
     smooth in the draws. Its mean is the chi-squared divergence of the blurred cells, and the mean
     of its gradient is the divergence's gradient: zero where the worlds are equal. That makes it
-    the one to train on. (Up to 1/n: the erased masses below are estimated, from all rows.) It
+    the one to train on. (Up to 1/ESS: the erased masses below are estimated, from all rows.) It
     bounds the blurred total variation, tv <= ½ sqrt(chi²); single values may be negative.
 
     The halves are the first and the second half of the rows of each world: pass chains one after
-    the other, futures of a draw next to each other. Then an autocorrelated chain does no harm, for
-    only the rows at the cut are dependent; shuffled, every row of one half has a neighbour in the
-    other, and the value is too large. Row k of both worlds may share its noise, and had better.
+    the other, futures of a draw next to each other. Then only the rows at the cut of an
+    autocorrelated chain are dependent; shuffled, every row of one half has a neighbour in the
+    other, and the value is too large. (Chains worth under a hundred draws still read some tenths
+    too much.) Row k of both worlds may share its noise, and had better.
 
     Where the worlds are so far apart that no draw comes within a few `noise` of an edge, nothing
     pulls: begin with a noise of 1 or with :func:`energy_distance`, and go down.
@@ -110,7 +111,7 @@ def chi_squared_halves(
     origin, scale = erased_scale(erased)
     let_in, erased = (let_in - origin) / scale, (erased - origin) / scale
     if edges is None:
-        inner = _quantiles(erased.detach(), cells)
+        inner = _quantiles(erased.detach(), cells, noise)
     else:
         given = _edges(edges, erased)
         inner = (given - origin[:, None]) / scale[:, None]
@@ -372,11 +373,18 @@ def _edges(edges: torch.Tensor | Sequence[float], values: torch.Tensor) -> torch
     return given.expand(count, -1)
 
 
-def _quantiles(erased: torch.Tensor, cells: int) -> torch.Tensor:
-    """Inner edges at the k/cells quantiles, midway between two draws; (measurement, edge)."""
+def _quantiles(erased: torch.Tensor, cells: int, noise: float) -> torch.Tensor:
+    """Inner edges at the k/cells quantiles, midway between two draws; (measurement, edge).
+
+    Where both draws are one value, such as the zeros of a count, an edge on it would cut it in
+    two halves that never differ: it gets an edge on either side, out of reach of the noise.
+    """
     series = ranked(erased.T)
     at = torch.arange(1, cells, device=erased.device) * len(erased) // cells
-    return (series[:, at] + series[:, (at - 1).clamp_min(0)]) / 2
+    above, below = series[:, at], series[:, (at - 1).clamp_min(0)]
+    off = torch.where(above == below, 3.0 * noise, 0.0).to(series)
+    middle = (above + below) / 2
+    return torch.cat([middle - off, middle + off], dim=1).sort(dim=1).values
 
 
 def _halves(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

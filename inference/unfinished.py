@@ -19,7 +19,7 @@ import zarr
 
 from counterfactual_models.errors import WorldError
 from inference import schema
-from inference.store import open_lazily
+from inference.store import ORDER, open_lazily
 
 __all__ = ["InMemory", "Shelf", "Unfinished"]
 
@@ -32,6 +32,7 @@ _WIDEST, _NARROWEST = 1 << 14, 1 << 10
 class InMemory:
     """Arrays in memory, of a run that leaves nothing when it is stopped."""
 
+    finished = False
     marks: Mapping[str, dict[str, Any]] = {}
 
     def array(
@@ -70,6 +71,8 @@ class Unfinished:
     ----------
     marks
         Piece -> note, of what is written.
+    order
+        Group -> its arrays in the order they were asked for.
 
     Raises
     ------
@@ -88,8 +91,11 @@ class Unfinished:
             )
         self.folder = self.path.with_name(f".{self.path.name}-unfinished")
         self.marks: dict[str, dict[str, Any]] = {}
+        self.order: dict[str, list[str]] = {}
         if self.path.exists():
-            self._hold_against(_asked(self.path), f"{self.path} holds other worlds")
+            attrs = _attrs(self.path)
+            self._hold_against(attrs.get("question") or {}, f"{self.path} holds other worlds")
+            self.marks = attrs["marks"]
         elif (self.folder / "question.json").exists():
             begun = json.loads((self.folder / "question.json").read_text())
             self._hold_against(begun, f"an unfinished run into {self.path} asked something else")
@@ -112,8 +118,11 @@ class Unfinished:
         *,
         rows: int = 1,
     ) -> Any:
-        """Make room for an array, or find it as the stopped run left it."""
+        """Make room for an array, or find it as the stopped or finished run left it."""
+        if self.finished:
+            return self.read(group, name)
         self._begin()
+        self.order.setdefault(group, []).append(name)
         root = zarr.open_group(self.folder / "tree.zarr", mode="a", zarr_format=2)
         if f"{group}/{name}" in root:
             return root[f"{group}/{name}"]
@@ -127,6 +136,10 @@ class Unfinished:
             attributes={"_ARRAY_DIMENSIONS": list(dims), **attrs},
         )
 
+    def read(self, group: str, name: str) -> Any:
+        """Open an array of a finished run, to be read only."""
+        return zarr.open_group(self.path, mode="r")[f"{group}/{name}"]
+
     def scratch(self, name: str, shape: Sequence[int], dtype: np.dtype) -> Any:
         """Make room for an array that is of no use when the run is finished."""
         self._begin()
@@ -138,17 +151,23 @@ class Unfinished:
         _write(self.folder / "marks" / f"{piece}.json", note)
 
     def finish(self, tree: xr.DataTree) -> xr.DataTree:
-        """Add labels and small groups to the arrays, give the store its name, and open it."""
+        """Add labels and small groups to the arrays, give the store its name, and open it.
+
+        A run that was finished before is opened as it is.
+        """
+        if self.finished:
+            return open_lazily(self.path)
         whole = self.folder / "tree.zarr"
         for path, node in tree.subtree_with_keys:
             if path != ".":
                 node.to_dataset(inherit=False).to_zarr(
                     whole, group=path, mode="a", consolidated=False, zarr_format=2
                 )
-        asked = {"question": json.dumps(self.question)}
-        zarr.open_group(whole, mode="a").attrs.update(
-            {str(k): v for k, v in tree.attrs.items()} | asked
-        )
+        kept = {"question": json.dumps(self.question), "marks": json.dumps(self.marks)}
+        order = {path: [*map(str, node.data_vars)] for path, node in tree.subtree_with_keys}
+        kept[ORDER] = json.dumps(order | self.order)
+        attrs = {str(name): value for name, value in tree.attrs.items()}
+        zarr.open_group(whole, mode="a").attrs.update(attrs | kept)
         whole.rename(self.path)
         shutil.rmtree(self.folder)
         return open_lazily(self.path)
@@ -189,13 +208,12 @@ class _Spilled:
         return np.array(np.memmap(self.path, self.dtype, "r", shape=self.shape)[place])
 
 
-def _asked(path: Path) -> dict[str, str]:
-    """Read what a finished store was asked; nothing, if another hand made it."""
+def _attrs(path: Path) -> dict[str, Any]:
+    """Read the attributes of a finished store; nothing, if another hand made it."""
     attrs: dict[str, Any] = {}
     with suppress(OSError, ValueError, KeyError):
         attrs = schema.decode_attrs(zarr.open_group(path, mode="r").attrs.asdict())
-    asked = attrs.get("question")
-    return asked if isinstance(asked, dict) else {}
+    return attrs
 
 
 def _chunks(shape: Sequence[int], dims: Sequence[str], rows: int) -> tuple[int, ...]:

@@ -24,7 +24,6 @@ from inference.labels import Labels
 from inference.pilot import find_edges, pilot_draws
 from inference.posterior.engine import bar
 from inference.simulation import Way
-from inference.store import open_lazily
 from inference.unfinished import InMemory, Shelf, Unfinished
 from inference.world_costs import say_costs
 from inference.world_plans import WorldPlans
@@ -115,10 +114,9 @@ def sample_worlds(
     labels.adopt(posterior)
     cut = cells if isinstance(cells, Cells) else Cells.quantile(cells)
     counted = cut if keep == "summary" else None
-    shelf = _shelf(plans, counted, store)
-    if isinstance(shelf, Unfinished) and shelf.finished:
-        return open_lazily(shelf.path)
-    say_costs(plans, counted, shelf, progress=progress)
+    shelf = _shelf(plans, counted, labels, store)
+    if not shelf.finished:
+        say_costs(plans, counted, shelf, progress=progress)
     tree = _drawn(plans, labels, counted, shelf, executor, progress)
     return shelf.finish(tree) if isinstance(shelf, Unfinished) else tree
 
@@ -136,7 +134,9 @@ def check_options(
         refuse_counts(2, cells=cells)
 
 
-def _shelf(plans: WorldPlans, cells: Cells | None, store: str | Path | None) -> Shelf:
+def _shelf(
+    plans: WorldPlans, cells: Cells | None, labels: Labels, store: str | Path | None
+) -> Shelf:
     """Find the place where the arrays go."""
     if cells is not None and not plans.recorded:
         raise WorldError(
@@ -151,7 +151,7 @@ def _shelf(plans: WorldPlans, cells: Cells | None, store: str | Path | None) -> 
     if store is None:
         return InMemory()
     kept = {"keep": "draws"} if cells is None else {"keep": "summary", "cells": repr(cells)}
-    return Unfinished(store, {**kept, **plans.question()})
+    return Unfinished(store, {**kept, **plans.question(), "labels": labels.text(plans.recorded)})
 
 
 def _drawn(

@@ -312,8 +312,29 @@ def test_a_policy_that_changed_since_the_stop_is_found_out(past, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         worlds(past, {"one": policy}, store=tmp_path / "worlds.zarr")
     step[0] = 2.0
-    with pytest.raises(cm.WorldError, match="comes out differently than before"):
+    with pytest.raises(cm.WorldError, match="comes out differently than what is stored"):
         worlds(past, {"one": policy}, store=tmp_path / "worlds.zarr")
+
+
+@pytest.mark.parametrize("keep", ["draws", "summary"])
+def test_a_finished_store_is_not_taken_for_that_of_another_policy_of_the_same_text(
+    past, keep, tmp_path
+):
+    step = [1.0]
+    disciples = {"one": lambda base: step[0] * torch.ones_like(base)}
+    path = tmp_path / "worlds.zarr"
+    stored = worlds(past, disciples, keep=keep, store=path)
+    assert_same_worlds(stored, worlds(past, disciples, keep=keep, store=path))
+    step[0] = 5.0
+    with pytest.raises(cm.WorldError, match="comes out differently than what is stored"):
+        worlds(past, disciples, keep=keep, store=path)
+    assert_same_worlds(stored, inference.load(path))
+
+
+def test_other_labels_are_another_question(past, tmp_path):
+    worlds(past, store=tmp_path / "worlds.zarr", coords={"field": ["a", "b", "c"]})
+    with pytest.raises(cm.WorldError, match="the labels differ"):
+        worlds(past, store=tmp_path / "worlds.zarr", coords={"field": ["a", "b", "d"]})
 
 
 def test_a_world_that_needs_single_runs_is_drawn_singly_from_its_start(pool):

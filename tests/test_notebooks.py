@@ -14,7 +14,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_notebook_runs_at_smoke_size(path, monkeypatch):
     monkeypatch.setenv("SMOKE", "1")
-    runpy.run_path(str(path))
+    runpy.run_path(str(path), run_name="__main__")  # workers get its functions whole
     plt.close("all")
 
 

@@ -22,7 +22,6 @@ __all__ = [
     "EffectiveDraws",
     "block_bounds",
     "effective_draws",
-    "hardly_moves",
     "widening",
 ]
 
@@ -31,11 +30,8 @@ FEWEST_DRAWS = 2 * FEWEST_BLOCKS
 """Fewer posterior draws than this make no blocks to speak of."""
 DRAWS_PER_BLOCK = 10
 """Effective draws in a block that make it independent of the next."""
-FEWEST_MOVES = 10
-"""Fewer draws that differ from the median than this show nothing of how a series mixes."""
 SCREENED_AT_ONCE = 2**19
 QUARTILE_DRAWS = 1000
-EARLY_ROWS = 64
 APART_LEVEL, LEAST_APART = 1e-6, 10.0
 PIECES = 10
 
@@ -162,37 +158,6 @@ class EffectiveDraws:
             bisect.insort(self._held, held, key=lambda one: (one.rough, one.place))
             del self._held[self.most :]
         return np.clip(found, 1, chains * draws)
-
-
-def hardly_moves(values: np.ndarray) -> np.ndarray:
-    """Is this measurement the same in all but a few draws of all worlds?
-
-    Such a one shows nothing of how fast the posterior behind it mixes.
-
-    Parameters
-    ----------
-    values
-        Shape (measurement, world, ...).
-
-    Returns
-    -------
-    np.ndarray
-        Whether under ten of each world's values differ from its median; shape (measurement,).
-
-    Examples
-    --------
-    >>> hardly_moves(np.stack([np.zeros((2, 100)), np.arange(200.0).reshape(2, 100)]))
-    array([ True, False])
-    """
-    flat = values.reshape(*values.shape[:2], -1)
-    # A few rows rule out almost every measurement, before all rows of the rest are looked at.
-    few = flat[..., :EARLY_ROWS]
-    moves = np.count_nonzero(few != np.median(few, axis=-1, keepdims=True), axis=-1)
-    still = moves.max(axis=-1) < FEWEST_MOVES
-    kept = flat[still]
-    moves = np.count_nonzero(kept != np.median(kept, axis=-1, keepdims=True), axis=-1)
-    still[still] = moves.max(axis=-1, initial=0) < FEWEST_MOVES
-    return still
 
 
 def widening(effective: np.ndarray | float, blocks: int) -> np.ndarray:

@@ -203,14 +203,10 @@ def _quantile_edges(ranked: np.ndarray, cells: int, tails: float) -> np.ndarray:
     levels = np.array([tails, *(np.arange(1, cells) / cells), 1 - tails])
     levels = levels if tails else levels[1:-1]
     edges = np.full((len(ranked), 2 * len(levels)), np.inf, dtype=ranked.dtype)
-    for number, cut in enumerate(np.rint(levels * rows).astype(int)):
-        if cut == rows:
-            edges[:, number] = _just_above(ranked[:, -1])
-            continue
+    # A tail without a draw would be empty because it was chosen so, and not in the other world.
+    for number, cut in enumerate(np.rint(levels * rows).astype(int).clip(1, rows - 1)):
         value = ranked[:, cut]
         edges[:, number] = value
-        if cut == 0:
-            continue
         tied = np.flatnonzero(ranked[:, cut - 1] == value)
         at = value[tied, None]
         start = np.count_nonzero(ranked[tied] < at, axis=-1)

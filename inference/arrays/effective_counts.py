@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import special
 
-__all__ = ["effective_from_counts", "hardly_moves_in_cells", "joined_blocks"]
+__all__ = ["effective_from_counts", "joined_blocks"]
 
 BEYOND_CHANCE = 0.002
 """Chance at which independent draws are taken for slow ones, scale by scale."""
@@ -68,18 +68,6 @@ def effective_from_counts(counts: np.ndarray, bounds: np.ndarray, chains: int) -
     rank = np.cumsum(share, axis=0) - 0.5 * share - 0.5
     sizes = [_by_scores(counts, share, score, bounds, chains) for score in (rank, np.abs(rank))]
     return np.clip(np.minimum(*sizes), 1.0, rows)
-
-
-def hardly_moves_in_cells(counts: np.ndarray) -> np.ndarray:
-    """Are all but a few draws of a world in one cell? See :func:`~.blocks.hardly_moves`.
-
-    Examples
-    --------
-    >>> hardly_moves_in_cells(np.array([[[95, 50], [5, 50]]]))
-    array([ True, False])
-    """
-    total = counts.sum(axis=0, dtype=np.int64)
-    return total.sum(axis=0) - total.max(axis=0) < FEWEST_MOVES
 
 
 def joined_blocks(bounds: np.ndarray, chains: int) -> np.ndarray:

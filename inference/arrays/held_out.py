@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inference.arrays.blocks import effective_draws, hardly_moves, widening
+from inference.arrays.blocks import effective_draws, widening
 from inference.arrays.naive_bayes import split_scores
 from inference.arrays.sign_flips import tail_probability
 from inference.arrays.total_variation import (
@@ -191,9 +191,7 @@ def event_difference(
     }
 
 
-def witness_draws(
-    found: HeldOut, *, chains: int, draws: int, futures: int = 1
-) -> tuple[float, bool]:
+def witness_draws(found: HeldOut, *, chains: int, draws: int, futures: int = 1) -> float:
     """How many independent draws are the events judged by?
 
     Each half is an event of its own; of each, the chains that lie wholly in it are asked (or the
@@ -208,22 +206,20 @@ def witness_draws(
 
     Returns
     -------
-    tuple of float and bool
-        Between 2 and the number of posterior draws; and whether hardly any draw differs from the
-        rest, so that the events show nothing of how the posterior mixes.
+    float
+        Between 2 and the number of posterior draws.
     """
     inside = found.inside.reshape(2, chains * draws, futures)
     cut = found.half // futures
-    total, still = 0.0, []
+    total = 0.0
     for start, stop in ((0, cut), (cut, chains * draws)):
         first, last = -(-start // draws), stop // draws
         whole = (first * draws, last * draws) if last > first else (start, stop)
         series = inside[None, :, whole[0] : whole[1]].astype(float)
         series = series.reshape(1, 2, max(1, last - first), -1, futures)
         share = (stop - start) / (whole[1] - whole[0])
-        still.append(bool(hardly_moves(series)[0]))
         total += share * float(effective_draws(series).min())
-    return total, all(still)
+    return total
 
 
 def _halves(bounds: np.ndarray) -> list[tuple[_Split, _Split]]:

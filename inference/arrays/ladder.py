@@ -13,10 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.arrays.blocks import effective_draws, hardly_moves, widening
+from inference.arrays.blocks import effective_draws, widening
 from inference.arrays.cells import Cells
 from inference.arrays.joint_cells import cell_numbers
-from inference.arrays.total_variation import FEWEST_EFFECTIVE, ONE_SIDED, UNSEEN, variation
+from inference.arrays.total_variation import (
+    CROSS_FIT_INFLATION,
+    FEWEST_EFFECTIVE,
+    ONE_SIDED,
+    UNSEEN,
+    variation,
+)
 
 __all__ = ["joint_groups", "ladder"]
 
@@ -24,6 +30,9 @@ CHUNK = 2**20
 FEW_LEVELS = 8
 JUDGED = 8
 MOST_EDGES = 128
+
+TWO_BOUNDS = 1.96
+"""Standard normal quantile of 97.5 %."""
 
 
 def joint_groups(values: np.ndarray, *, cells: int = 4) -> np.ndarray:
@@ -98,7 +107,7 @@ def ladder(
         Effective number of draws, one for all or of shape (world - 1, measurement). Where the
         change of cells is worth fewer, the upper two rungs are judged by those (``ess``).
     slowest
-        Effective draws of the slowest latent: what a change that hardly ever comes is worth.
+        Effective draws of the slowest latent, which may be behind anything.
     groups
         z of each row, from 0, the same in all worlds; shape (row,). Each draw by default.
     cells
@@ -213,14 +222,14 @@ def _rungs(
     difference = whole[0] - whole[1]
     witness = 0.5 * np.einsum("bk,jbk->kj", np.sign(difference.sum(axis=0)), difference)
     found["chaos_mcse"] = _mean("chaos", changes - witness, rows.bounds, size)["chaos_mcse"]
+    if rows.groups is None and rows.futures == 1:  # between its neighbours is all that is known
+        middle = {end: found[f"tv{end}"] for end in _ENDS} | {"_upper": found["coupled_upper"]}
+        return found | {f"conditional{end}": middle[end] for end in _ENDS} | {"ess": size}
     if rows.groups is not None:
         joint = variation(on, off, signs=rows.signs, effective=size)
         middle = {end: joint[name] for end, name in _ENDS.items()}
-    elif rows.futures > 1:
-        middle = _within_draws(let_in, erased, whole[1].sum(axis=0).T > 0, rows, size)
     else:
-        middle = {"": found["tv"], "_lower": found["tv_lower"], "_upper": found["coupled_upper"]}
-        middle |= {"_mcse": found["tv_mcse"], "_floor": found["tv_floor"]}
+        middle = _within_draws(let_in, erased, whole[1].sum(axis=0).T > 0, rows, size)
     return found | _kept_between(middle, found) | {"ess": size}
 
 
@@ -232,11 +241,21 @@ def _kept_between(
 ) -> dict[str, np.ndarray]:
     """Keep the middle rung between its neighbours, where its truth is."""
     above = middle[""] > found["tv"]
+    # Of two bounds the better one is chosen: each must hold at 97.5 %.
+    further = TWO_BOUNDS - ONE_SIDED
+    lowers = (
+        middle["_lower"] - further * middle["_mcse"],
+        found["tv_lower"] - further * CROSS_FIT_INFLATION * found["tv_mcse"],
+    )
+    uppers = (
+        middle["_upper"] + further * middle["_mcse"],
+        found["coupled_upper"] + further * found["coupled_mcse"],
+    )
     return {
         "conditional": np.clip(middle[""], found["tv"], found["coupled"]),
         "conditional_mcse": np.where(above, middle["_mcse"], found["tv_mcse"]),
-        "conditional_lower": np.maximum(middle["_lower"], found["tv_lower"]),
-        "conditional_upper": np.minimum(middle["_upper"], found["coupled_upper"]),
+        "conditional_lower": np.clip(np.maximum(*lowers), 0.0, 1.0),
+        "conditional_upper": np.clip(np.minimum(*uppers), 0.0, 1.0),
         "conditional_floor": middle["_floor"],
     }
 
@@ -313,7 +332,7 @@ def _worth(moved: np.ndarray, rows: _Rows, slowest: float) -> np.ndarray:
     """Effective draws of the change of cells."""
     series = moved.reshape(len(moved), 1, *rows.shape)
     worth = effective_draws(series, most=JUDGED)[:, 0]
-    return np.where(hardly_moves(series), np.minimum(worth, slowest), worth)
+    return np.minimum(worth, slowest)
 
 
 def _block_counts(codes: np.ndarray, cells: int, rows: _Rows) -> np.ndarray:

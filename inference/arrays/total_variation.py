@@ -184,11 +184,12 @@ def variation(
     wider = widening(worth, blocks)
     spread = _spread(difference, total, lengths)
     mcse = np.where(told, np.minimum(wider * spread, 1.0), 1.0)
-    norms, centred = flipped(difference, signs[:FIRST], lengths)
+    apart = _unmerged(let_in, erased)
+    norms, centred = flipped(apart, signs[:FIRST], lengths)
     wide = _flips_wider(difference, lengths, wider, worth)
     floor = np.minimum(wide * as_floor(centred, lengths), 1.0)
     lower = _cross_fit(difference, lengths) - ONE_SIDED * CROSS_FIT_INFLATION * mcse
-    p = tail_probability(difference, signs, wider=wide, most=size, first=norms)
+    p = tail_probability(apart, signs, wider=wide, most=size, first=norms)
     return {
         "plugin": plugin,
         "floor": floor,
@@ -199,6 +200,17 @@ def variation(
         "p": np.where(told, p, 1.0),
         "z": (family or Family()).update(distance, norms, wider=np.where(told, wide, np.inf)),
     }
+
+
+def _unmerged(let_in: np.ndarray, erased: np.ndarray) -> np.ndarray:
+    """Subtract the worlds in all cells: one world alone chose which are novel.
+
+    Signs are flipped before that choice; after it, the same world would look too much alike.
+    """
+    apart = np.subtract(let_in, erased, dtype=np.int32)
+    differing = apart.any(axis=(0, 2))
+    differing[0] = True
+    return apart[:, differing]
 
 
 def _spread(difference: np.ndarray, total: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -27,18 +27,20 @@ measurement do not bound a joint one.
   ``undecided``, which asks for more draws and is no evidence of a small impact;
 * ``draws_needed``: draws a side (chains x draws x futures) at which a verdict is as likely as
   not, were the impact as estimated; 1e9 if none would do, the impact being at the tolerance.
-* ``mean_tv``, ``mean_floor``, ``mean_p``: plugin and floor on average over all measurements that
-  have ten effective draws, and how likely the same world shows such an average: what is too small
-  to be seen anywhere may be seen everywhere.
+* ``mean_plugin``, ``mean_floor``, ``mean_p``: plugin and floor on average over all measurements
+  that have ten effective draws, and how likely the same world shows such an average: what is too
+  small to be seen anywhere may be seen everywhere. The average of thousands is known so well that
+  cells cut by the very draws they compare may show: trust it where a pilot cut them
+  (``keep="summary"``), or with thousands of draws.
 
 * ``ess``: how many independent posterior draws it rests on, whatever their futures: the smaller
   ESS of its erased and its let-in series. What moves slowly has wider errors, a larger floor and
   a larger p; where the ESS is under ten, p is 1 and the verdict undecided.
 
-A measurement that (almost) never changes mixes perfectly and yet shows nothing of its posterior:
-an event that hangs on a latent is missed as long as the latent stays away from it. The ESS of such
-a measurement is at most that of the slowest latent, where the tree tells it. The blocks of draws,
-the same for all, follow the 5 % quantile of these ESS.
+What never changes, or lies under quick noise, mixes perfectly and yet shows nothing of its
+posterior: an event that hangs on a latent is missed as long as the latent stays away from it. So
+no measurement has more effective draws than the slowest latent, where the tree tells it. The
+blocks of draws, the same for all, follow the 5 % quantile of these ESS.
 """
 
 import warnings
@@ -77,7 +79,7 @@ LONG_NAMES = {
     "verdict": "impact against the tolerance",
     "draws_needed": "draws a side that would tell the impact from the tolerance",
     "ess": "effective number of posterior draws",
-    "mean_tv": "mean total variation of the frequencies",
+    "mean_plugin": "mean total variation of the frequencies",
     "mean_floor": "mean that the same world would show against itself",
     "mean_p": "chance of the mean were the worlds the same",
 }
@@ -119,7 +121,7 @@ def coarse_graining(
         Dims disciple (without ``erased``) and measurement. ``tv``, ``plugin``, ``floor``,
         ``lower``, ``upper``, ``mcse``, ``p``, ``q``, ``p_family`` in [0, 1]; ``verdict``, text;
         ``draws_needed``, 40 to 1e9; ``ess``, 1 to the number of posterior draws. By disciple alone
-        ``mean_tv``, ``mean_floor``, ``mean_p``. The head of this file explains them.
+        ``mean_plugin``, ``mean_floor``, ``mean_p``. The head of this file explains them.
         Attributes: tolerance, cells, blocks, flips, seed, draws (a side), and of the ESS their
         5 % quantile, ess, which sets the blocks, and the smallest, ess_min.
 
@@ -197,7 +199,7 @@ def _estimated(
     )
     counted = np.where(told.any(axis=1, keepdims=True), told, True)
     means = {
-        "mean_tv": found["plugin"].mean(axis=1, where=counted),
+        "mean_plugin": found["plugin"].mean(axis=1, where=counted),
         "mean_floor": found["floor"].mean(axis=1, where=counted),
         "mean_p": np.array([family.p_mean() for family in families]),
     }

@@ -154,10 +154,8 @@ def _judged(rows: Rows, kinds: tuple[str, ...], latents: float, seed: int) -> xr
 def _estimated(
     found: HeldOut, rows: Rows, signs: np.ndarray, latents: float
 ) -> dict[str, float | str]:
-    effective, still = witness_draws(
-        found, chains=rows.chains, draws=rows.draws, futures=rows.futures
-    )
-    effective = min(effective, latents) if still else effective
+    shape = {"chains": rows.chains, "draws": rows.draws, "futures": rows.futures}
+    effective = min(witness_draws(found, **shape), latents)
     numbers = event_difference(found, bounds=rows.bounds, signs=signs, effective=effective)
     return {**numbers, "witness": ", ".join(dict.fromkeys(found.chosen)), "ess": effective}
 

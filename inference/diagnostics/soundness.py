@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from counterfactual_models.errors import MeasurementError, WorldError
-from inference.arrays.blocks import FEWEST_DRAWS, effective_draws, hardly_moves
+from inference.arrays.blocks import FEWEST_DRAWS, effective_draws
 from inference.schema import CHAIN, DISCIPLE, DRAW, ERASED, MEASUREMENT
 
 __all__ = [
@@ -48,18 +48,19 @@ def effective_pairs(values: np.ndarray, latents: float = np.inf) -> np.ndarray:
     >>> effective_pairs(noise).shape
     (2, 2)
     """
-    return paired(effective_draws(values).T, hardly_moves(values), latents)
+    return paired(effective_draws(values).T, latents)
 
 
-def paired(sizes: np.ndarray, still: np.ndarray, latents: float = np.inf) -> np.ndarray:
+def paired(sizes: np.ndarray, latents: float = np.inf) -> np.ndarray:
     """Effective draws of every comparison: the smaller number of its two worlds.
+
+    None has more than the slowest latent: what quick noise lies on top of mixes perfectly, and
+    shows nothing of a latent that only now and then decides between the worlds.
 
     Parameters
     ----------
     sizes
         Of every world, shape (world, measurement).
-    still
-        Does a measurement hardly move? Then it has at most those of the slowest latent.
     latents
         From :func:`slowest_latent`.
 
@@ -70,13 +71,10 @@ def paired(sizes: np.ndarray, still: np.ndarray, latents: float = np.inf) -> np.
 
     Examples
     --------
-    >>> paired(np.array([[90.0, 50.0], [70.0, 80.0]]), np.array([True, False]), 10.0)
-    array([[10., 50.]])
+    >>> paired(np.array([[90.0, 50.0], [70.0, 80.0]]), 60.0)
+    array([[60., 50.]])
     """
-    pairs = np.minimum(sizes[1:], sizes[:1])
-    if np.isfinite(latents):
-        pairs[:, still] = np.minimum(pairs[:, still], latents)
-    return pairs
+    return np.minimum(np.minimum(sizes[1:], sizes[:1]), latents)
 
 
 def slowest_latent(worlds: xr.DataTree | xr.Dataset) -> float:

@@ -11,11 +11,10 @@ import numpy as np
 import xarray as xr
 
 from counterfactual_models.errors import MeasurementError, nearest
-from inference.arrays.blocks import EffectiveDraws, block_bounds, hardly_moves
+from inference.arrays.blocks import EffectiveDraws, block_bounds
 from inference.arrays.cells import Cells, alike
 from inference.arrays.effective_counts import (
     effective_from_counts,
-    hardly_moves_in_cells,
     joined_blocks,
 )
 from inference.arrays.multiplicity import Family
@@ -105,17 +104,15 @@ class DrawnWorlds:
         Parameters
         ----------
         latents
-            Effective draws of the slowest latent, which bound those of what hardly moves.
+            Effective draws of the slowest latent, which bound those of everything.
         """
-        sizes, still = EffectiveDraws(), []
+        sizes = EffectiveDraws()
         self.measurements = []
         for part in self._parts():
             self._refuse(part)
-            values = part.values
-            sizes.update(values)
-            still.append(hardly_moves(values))
+            sizes.update(part.values)
             self.measurements += [str(label) for label in part[MEASUREMENT].values]
-        return paired(sizes.result().T, np.concatenate(still), latents)
+        return paired(sizes.result().T, latents)
 
     def bounds(self, typical: float) -> np.ndarray:
         """Blocks of draws for so many effective ones."""
@@ -227,17 +224,16 @@ class CountedWorlds:
         Parameters
         ----------
         latents
-            Effective draws of the slowest latent, which bound those of what hardly moves.
+            Effective draws of the slowest latent, which bound those of everything.
         """
-        sizes, still = [], []
+        sizes = []
         self.measurements = []
         for labels, counts, _ in self._read():
             each = [effective_from_counts(c, self._bounds, self.chains) for c in counts]
             sizes.append(np.minimum(each, self.chains * self.draws))
-            still.append(np.all([hardly_moves_in_cells(c) for c in counts], axis=0))
             self.measurements += labels
         self._refuse_unknown()
-        return paired(np.concatenate(sizes, axis=1), np.concatenate(still), latents)
+        return paired(np.concatenate(sizes, axis=1), latents)
 
     def bounds(self, typical: float) -> np.ndarray:
         """Blocks of draws for so many effective ones: those counted, or these two by two."""

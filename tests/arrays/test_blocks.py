@@ -10,7 +10,6 @@ from inference.arrays.blocks import (
     EffectiveDraws,
     block_bounds,
     effective_draws,
-    hardly_moves,
     widening,
 )
 
@@ -130,16 +129,6 @@ def test_widening_falls_with_the_draws_and_ends_at_one(effective, blocks):
     wider = widening(np.array([effective, 1.1 * effective]), blocks)
     assert wider[0] >= wider[1] >= 1
     assert widening(10.0 * blocks, blocks) == 1
-
-
-def test_what_hardly_moves_is_told_from_what_moves():
-    rng = np.random.default_rng(0)
-    values = np.zeros((5, 2, 4, 100))
-    values[1, 1] = 1.0  # a total effect
-    values[2, 0, 0, :9] = 1.0
-    values[3, 1, 3, :10] = 1.0
-    values[4] = rng.normal(size=(2, 4, 100))
-    assert hardly_moves(values).tolist() == [True, True, True, False, False]
 
 
 def test_series_that_come_in_chunks_are_judged_as_if_they_came_at_once():

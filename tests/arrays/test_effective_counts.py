@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import signal
 
 from inference.arrays.blocks import block_bounds, effective_draws
@@ -11,8 +9,6 @@ from inference.arrays.cell_counts import block_counts
 from inference.arrays.cells import Cells
 from inference.arrays.effective_counts import (
     effective_from_counts,
-    hardly_moves_in_cells,
-    joined_blocks,
 )
 
 
@@ -64,23 +60,5 @@ def test_chains_that_never_met_count_as_one_draw_each():
     assert (judged(values) <= 4).all()
 
 
-def test_a_constant_counts_every_draw_and_hardly_moves():
-    still, rare = np.zeros((2, 4, 100))
-    rare[0, :9] = 1
-    values = np.stack([still, rare, np.random.default_rng(0).normal(size=(4, 100))])
-    assert judged(values)[0] == 400
-    rows = values.reshape(3, -1)
-    counts = block_counts(rows, Cells().edges(rows), np.array([0, 200, 400]))
-    assert hardly_moves_in_cells(counts).tolist() == [True, True, False]
-
-
-@given(chains=st.integers(1, 200), draws=st.integers(1, 300))
-def test_joined_blocks_are_some_of_the_blocks_and_span_no_two_chains(chains, draws):
-    if chains * draws < 40:
-        return
-    bounds = block_bounds(chains, draws, effective=1e6)
-    joined = joined_blocks(bounds, chains)
-    assert set(joined) <= set(bounds)
-    assert 10 <= len(joined) - 1 < len(bounds) - 1 or len(joined) == len(bounds)
-    if chains < len(bounds) - 1:
-        assert set(range(0, chains * draws + 1, draws)) <= set(joined.tolist())
+def test_a_constant_counts_every_draw():
+    assert judged(np.zeros((1, 4, 100)))[0] == 400
