@@ -79,8 +79,12 @@ class Drawing:
         shelf: Shelf,
     ) -> None:
         self.plans, self.pins, self.keeper, self.shelf = plans, pins, keeper, shelf
-        self.done = {piece: Way(**note) for piece, note in shelf.marks.items()}
-        self.ways = [self._known(world) for world in range(len(plans))]
+        self.done: dict[str, Way] = {}
+        marked: dict[str, list[Way]] = {}
+        for piece, note in shelf.marks.items():
+            self.done[piece] = Way(**note)
+            marked.setdefault(piece.split("-")[0], []).append(self.done[piece])
+        self.ways = [self._known(world, marked) for world in range(len(plans))]
         # What was drawn before is held against its first piece, drawn anew: a policy that closes
         # over another number than before has the same text.
         self.doubtful = {world for world, way in enumerate(self.ways) if way is not None}
@@ -114,14 +118,12 @@ class Drawing:
 
     def complete(self, world: int) -> bool:
         """Tell whether a world is drawn whole."""
-        return self.ways[world] is not None and not self._next(world)
+        return world not in self.doubtful and bool(self.ways[world]) and not self._next(world)
 
-    def _known(self, world: int) -> Way | None:
+    def _known(self, world: int, marked: Mapping[str, Sequence[Way]]) -> Way | None:
         """See from the marks of an earlier run how a world is run."""
-        found = [way for piece, way in self.done.items() if piece.startswith(_key(world))]
-        refused = [way for way in found if way.refused]
-        first = self.done.get(_key(world, 0))
-        return refused[0] if refused else first
+        found = marked.get(_key(world, 0).split("-")[0], ())
+        return next((way for way in found if way.refused), self.done.get(_key(world, 0)))
 
     def _pieces(self, world: int) -> Iterator[Piece]:
         way = self.ways[world] or Way()
@@ -136,8 +138,9 @@ class Drawing:
         pieces = list(self._pieces(world))
         if self.ways[world] is None:
             return pieces[:1]
-        doubtful = world in self.doubtful
-        return [p for p in pieces if not self._is_done(p) or (doubtful and p.number == 0)]
+        if world in self.doubtful:  # nothing is added before what is there has been held
+            return [next((p for p in pieces if self._is_done(p)), pieces[0])]
+        return [p for p in pieces if not self._is_done(p)]
 
     def _drawn(self, world: int) -> int:
         done = [p.draws for p in self._pieces(world) if self._is_done(p)]
@@ -145,7 +148,7 @@ class Drawing:
 
     def _take(self, piece: Piece, outcome: Outcome) -> int:
         """Write a piece down; return how many draws further that is."""
-        if piece.world in self.doubtful and piece.number == 0 and self._is_done(piece):
+        if piece.world in self.doubtful and self._is_done(piece):
             if not self.keeper.holds(piece, outcome.kept):
                 raise WorldError(
                     f"{piece.plan.program.what} comes out differently than what is stored: the "
@@ -164,8 +167,8 @@ class Drawing:
         return piece.draws.stop - piece.draws.start
 
 
-def _key(world: int, number: int | None = None) -> str:
-    return f"{world:05d}-" + ("" if number is None else f"{number:07d}")
+def _key(world: int, number: int) -> str:
+    return f"{world:05d}-{number:07d}"
 
 
 def _number(found: tuple[int, Way]) -> int:

@@ -191,6 +191,11 @@ class _Pool(Generic[Job, Result]):
             except BrokenExecutor as error:
                 self._renew(error)
                 continue
+            except RuntimeError as error:
+                raise CounterfactualError(
+                    f"the {type(self.executor).__name__} takes no more work ({error}); make "
+                    "another one."
+                ) from error
             self.waiting[future] = self.again.pop()
         return bool(self.waiting)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from counterfactual_models.errors import WorldError
 from inference.posterior.engine import one_thread
 from inference.simulation import Draws, NotVectorisable, Plan, Way, keep_memory, run_block
 
@@ -124,5 +125,17 @@ def draw_piece(wanted: Wanted, piece: Piece) -> Outcome:
                 return Outcome(None, Way(refused=str(error)))
             if number == 0:  # what it shows serves every later block, in whatever order
                 way = after
+            _refuse_other_types(plan, block)
             sheet.put(rows.start * plan.copies, block)
     return Outcome(sheet.result(), way)
+
+
+def _refuse_other_types(plan: Plan, block: Draws) -> None:
+    """Refuse values that would be cut off: fractions where one run had whole numbers."""
+    for name, values in block.values.items():
+        known = plan.program.anatomy.sites[name].value.dtype
+        if not torch.can_cast(values.dtype, known):
+            raise WorldError(
+                f"{plan.program.what}: {name!r} is of type {values.dtype} in some draws and of "
+                f"{known} in others; give it one type in all, such as torch.tensor(0.0) for 0."
+            )

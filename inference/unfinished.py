@@ -7,11 +7,13 @@ drawn again, to the same bits. Only a finished run takes the store's name.
 """
 
 import json
+import math
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import xarray as xr
@@ -20,6 +22,11 @@ import zarr
 from counterfactual_models.errors import WorldError
 from inference import schema
 from inference.store import ORDER, open_lazily
+
+try:
+    import fcntl
+except ImportError:  # no such locks on this system
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["InMemory", "Shelf", "Unfinished"]
 
@@ -55,6 +62,9 @@ class InMemory:
 
     def mark(self, piece: str, note: Mapping[str, Any]) -> None:
         """Leave no mark."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Unfinished:
@@ -92,15 +102,12 @@ class Unfinished:
         self.folder = self.path.with_name(f".{self.path.name}-unfinished")
         self.marks: dict[str, dict[str, Any]] = {}
         self.order: dict[str, list[str]] = {}
-        if self.path.exists():
-            attrs = _attrs(self.path)
-            self._hold_against(attrs.get("question") or {}, f"{self.path} holds other worlds")
-            self.marks = attrs["marks"]
-        elif (self.folder / "question.json").exists():
-            begun = json.loads((self.folder / "question.json").read_text())
-            self._hold_against(begun, f"an unfinished run into {self.path} asked something else")
-            found = sorted((self.folder / "marks").glob("*.json"))
-            self.marks = {file.stem: json.loads(file.read_text()) for file in found}
+        self.lock: IO[str] | None = None
+        try:
+            self._go_on()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def finished(self) -> bool:
@@ -124,8 +131,17 @@ class Unfinished:
         self._begin()
         self.order.setdefault(group, []).append(name)
         root = zarr.open_group(self.folder / "tree.zarr", mode="a", zarr_format=2)
+        labels = {"_ARRAY_DIMENSIONS": list(dims), **attrs}
         if f"{group}/{name}" in root:
-            return root[f"{group}/{name}"]
+            found = root[f"{group}/{name}"]
+            if found.shape != tuple(shape) or found.dtype != dtype:
+                raise WorldError(
+                    f"{name!r} has shape {found.shape} and type {found.dtype} in {self.folder}, "
+                    f"and {tuple(shape)} and {dtype} now: the world, or what it closes over, has "
+                    "changed. Remove the unfinished run, and begin again."
+                )
+            found.attrs.update(labels)  # a kill may have come between the array and its labels
+            return found
         return root.require_group(group).create_array(
             name,
             shape=tuple(shape),
@@ -133,7 +149,7 @@ class Unfinished:
             chunks=_chunks(shape, dims, rows),
             fill_value=None,  # xarray takes any other for a hole
             compressors=None,
-            attributes={"_ARRAY_DIMENSIONS": list(dims), **attrs},
+            attributes=labels,
         )
 
     def read(self, group: str, name: str) -> Any:
@@ -147,6 +163,7 @@ class Unfinished:
 
     def mark(self, piece: str, note: Mapping[str, Any]) -> None:
         """Note that a piece is written."""
+        self._begin()
         self.marks[piece] = dict(note)
         _write(self.folder / "marks" / f"{piece}.json", note)
 
@@ -158,6 +175,8 @@ class Unfinished:
         if self.finished:
             return open_lazily(self.path)
         whole = self.folder / "tree.zarr"
+        self._begin()
+        self._sweep(whole, tree)
         for path, node in tree.subtree_with_keys:
             if path != ".":
                 node.to_dataset(inherit=False).to_zarr(
@@ -169,18 +188,62 @@ class Unfinished:
         attrs = {str(name): value for name, value in tree.attrs.items()}
         zarr.open_group(whole, mode="a").attrs.update(attrs | kept)
         whole.rename(self.path)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
         return open_lazily(self.path)
 
+    def _go_on(self) -> None:
+        """Find what an earlier run left, if it asked the same."""
+        if self.finished:
+            attrs = _attrs(self.path)
+            self._hold_against(attrs.get("question") or {}, f"{self.path} holds other worlds")
+            self.marks = attrs["marks"]
+        elif self.folder.exists():
+            self._lock()
+            if not (self.folder / "tree.zarr").exists():  # marks without arrays mark nothing
+                shutil.rmtree(self.folder / "marks", ignore_errors=True)
+                return
+            begun = json.loads((self.folder / "question.json").read_text())
+            self._hold_against(begun, f"an unfinished run into {self.path} asked something else")
+            found = sorted((self.folder / "marks").glob("*.json"))
+            self.marks = {file.stem: json.loads(file.read_text()) for file in found}
+
+    def close(self) -> None:
+        """Let another run write."""
+        if self.lock is not None:
+            self.lock.close()
+            self.lock = None
+
+    def _lock(self) -> None:
+        """Keep other runs out; the lock goes with the process, however it ends."""
+        self.lock = (self.folder / "lock").open("w")
+        try:
+            if fcntl is not None:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.close()
+            raise WorldError(
+                f"another run is writing into {self.folder}; wait for it, or take another store."
+            ) from error
+
     def _begin(self) -> None:
-        """Make the folder."""
-        if (self.folder / "question.json").exists():
+        """Make the folder, unless it is there already."""
+        if self.lock is not None and (self.folder / "marks").exists():
             return
         try:
             (self.folder / "marks").mkdir(parents=True, exist_ok=True)
+            if self.lock is None:
+                self._lock()
             _write(self.folder / "question.json", self.question)
         except OSError as error:
             raise WorldError(f"cannot write into {self.path.parent}: {error.strerror}.") from error
+
+    def _sweep(self, whole: Path, tree: xr.DataTree) -> None:
+        """Drop labels that a run left half-written when it was killed; they are written anew."""
+        groups = {path.strip("/") for path in tree.groups}
+        kept = groups | {f"{group}/{name}" for group, own in self.order.items() for name in own}
+        for folder in [child for group in groups for child in (whole / group).glob("*/")]:
+            if folder.is_dir() and folder.relative_to(whole).as_posix() not in kept:
+                shutil.rmtree(folder)
 
     def _hold_against(self, begun: Mapping[str, str], what: str) -> None:
         differing = [key for key, asked in self.question.items() if begun.get(key) != asked]
@@ -199,7 +262,11 @@ class _Spilled:
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.path, self.shape, self.dtype = path, shape, dtype
-        np.memmap(path, dtype, "w+", shape=shape)
+        with path.open("wb") as file:  # room is taken now: a mapped page without any is a crash
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, max(1, math.prod(shape) * dtype.itemsize))
+            else:
+                file.truncate(max(1, math.prod(shape) * dtype.itemsize))
 
     def __setitem__(self, place: Any, values: np.ndarray) -> None:
         np.memmap(self.path, self.dtype, "r+", shape=self.shape)[place] = values

@@ -57,7 +57,8 @@ def say_costs(plans: WorldPlans, cells: Cells | None, shelf: Shelf, *, progress:
     rows = plans.draws * plans.futures
     memory = _LIBRARIES + plans.plans[0].size * plans.whole.numbers(scored=False) * _BYTES_A_NUMBER
     if cells is None:
-        kept = 4 * len(plans.names) * numbers * rows
+        sizes = (plans.site(n).value.numel() * plans.dtype(n).itemsize for n in plans.recorded)
+        kept = len(plans.names) * rows * sum(sizes)
     else:
         kept = len(plans.names) * numbers * (cells.count + 3) * _PARTS
         kept += 4 * pilot_draws(plans) * numbers
@@ -78,7 +79,8 @@ def say_costs(plans: WorldPlans, cells: Cells | None, shelf: Shelf, *, progress:
 def _refuse_no_room(text: str, kept: int, memory: int, shelf: Shelf) -> None:
     if isinstance(shelf, Unfinished):
         free = shutil.disk_usage(shelf.path.parent).free
-        if free < kept:
+        written = sum(f.stat().st_size for f in shelf.folder.rglob("*") if f.is_file())
+        if free + written < kept:
             raise WorldError(
                 f"{text}; only {_size(free)} are free in {shelf.path.parent}. Take another disk, "
                 "fewer disciples or draws, or keep='summary'."

@@ -118,6 +118,7 @@ class WorldPlans:
         return {
             "world": world_hash(self.world),
             "posterior": past.hexdigest()[:16],
+            "chains and draws": f"{self.chains} x {self.draws // self.chains}",
             "evidence": data.hexdigest()[:16],
             "disciples": ", ".join(f"{d.name} {world_hash(d.policy)}" for d in self.everyone[1:]),
             "seed": str(self.seed),

@@ -115,10 +115,13 @@ def sample_worlds(
     cut = cells if isinstance(cells, Cells) else Cells.quantile(cells)
     counted = cut if keep == "summary" else None
     shelf = _shelf(plans, counted, labels, store)
-    if not shelf.finished:
-        say_costs(plans, counted, shelf, progress=progress)
-    tree = _drawn(plans, labels, counted, shelf, executor, progress)
-    return shelf.finish(tree) if isinstance(shelf, Unfinished) else tree
+    try:
+        if not shelf.finished:
+            say_costs(plans, counted, shelf, progress=progress)
+        tree = _drawn(plans, labels, counted, shelf, executor, progress)
+        return shelf.finish(tree) if isinstance(shelf, Unfinished) else tree
+    finally:
+        shelf.close()
 
 
 def check_options(

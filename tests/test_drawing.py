@@ -4,9 +4,11 @@ run is stopped; and what cannot be gone on with is refused."""
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import Executor, Future
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -212,6 +214,7 @@ def test_dask_draws_the_same_worlds_although_a_worker_is_killed(past, counted, t
 
 RUN = """
 import sys
+from concurrent.futures import Executor, Future
 from importlib.util import find_spec
 from itertools import pairwise
 sys.path.insert(0, {folder!r})
@@ -411,3 +414,94 @@ def test_a_disk_without_room_is_refused_before_anything_is_drawn(past, tmp_path,
     with pytest.raises(cm.WorldError, match="only 0 MB are free"):
         worlds(past, store=tmp_path / "worlds.zarr")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_policy_is_found_out_before_anything_is_added_whoever_is_first(past, tmp_path):
+    class Here(Executor):
+        """Does every job as it is handed in; none waits for another to be looked at."""
+
+        def submit(self, work, job):
+            future = Future()
+            future.set_result(work(job))
+            return future
+
+    step, calls = [1.0], []
+
+    def policy(base):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return step[0] * torch.ones_like(base)
+
+    path = tmp_path / "worlds.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        worlds(past, {"one": policy}, keep="summary", store=path)
+    marks = sorted((tmp_path / ".worlds.zarr-unfinished" / "marks").glob("*.json"))
+    step[0] = 2.0
+    with pytest.raises(cm.WorldError, match="comes out differently"):
+        worlds(past, {"one": policy}, keep="summary", store=path, executor=Here())
+    assert sorted((tmp_path / ".worlds.zarr-unfinished" / "marks").glob("*.json")) == marks
+
+
+def test_two_runs_do_not_write_into_one_store(past, drawn, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    left = tmp_path / ".worlds.zarr-unfinished"
+    left.mkdir()
+    with (left / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(cm.WorldError, match="another run is writing"):
+            worlds(past, store=tmp_path / "worlds.zarr")
+    assert_same_worlds(drawn, worlds(past, store=tmp_path / "worlds.zarr"))
+
+
+def test_marks_without_arrays_mark_nothing(past, drawn, tmp_path):
+    left = tmp_path / ".worlds.zarr-unfinished" / "marks"
+    worlds(past, store=tmp_path / "worlds.zarr")
+    left.mkdir(parents=True)
+    note = {"refused": "", "by_vmap": True, "seen": True, "watched": False}
+    for world in range(3):
+        (left / f"{world:05d}-0000000.json").write_text(json.dumps(note))
+    shutil.rmtree(tmp_path / "worlds.zarr")
+    assert_same_worlds(drawn, worlds(past, store=tmp_path / "worlds.zarr"))
+
+
+def test_an_array_whose_labels_a_kill_took_gets_them_again(past, drawn, tmp_path):
+    path, calls = tmp_path / "worlds.zarr", []
+
+    def impatient(base):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return torch.ones_like(base)
+
+    with pytest.raises(KeyboardInterrupt):
+        worlds(past, {"one": impatient, "none": none}, store=path)
+    tree = tmp_path / ".worlds.zarr-unfinished" / "tree.zarr"
+    (tree / "predictions" / "most" / ".zattrs").unlink()
+    half = tree / "predictions" / "draw"
+    half.mkdir()
+    (half / ".zarray").write_bytes((tree / "predictions" / "most" / ".zarray").read_bytes())
+    assert_same_worlds(drawn, worlds(past, {"one": impatient, "none": none}, store=path))
+
+
+def test_whole_numbers_in_one_draw_and_fractions_in_another_are_refused():
+    def world(disciple):
+        base = pyro.sample("base", dist.Normal(0.0, 1.0))
+        act = cm.wire(disciple, idle=0.0)
+        y = act(base) + base
+        cm.measure("profit", y if base > 1 else torch.tensor(3))
+
+    past = inference.sample_posterior(world, None, draws=50, chains=1, progress=False)
+    with pytest.raises(cm.WorldError, match=r"'profit' is of type torch.float32 in some draws"):
+        worlds(past, {"one": one}, world)
+
+
+def test_names_that_files_cannot_bear_are_refused():
+    for name in (".zarray", "a\\b"):
+
+        def world(disciple, name=name):
+            cm.wire(disciple, idle=0.0)(torch.zeros(()))
+            cm.measure(name, pyro.sample("w", dist.Normal(0.0, 1.0)))
+
+        with pytest.raises(cm.WorldError, match="expected a name without"):
+            inference.sample_posterior(world, None, draws=50, chains=1, progress=False)

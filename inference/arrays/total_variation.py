@@ -182,8 +182,7 @@ def variation(
     told = size >= FEWEST_EFFECTIVE
     worth = np.maximum(size, FEWEST_EFFECTIVE)
     wider = widening(worth, blocks)
-    spread = _spread(difference, total, lengths)
-    mcse = np.where(told, np.minimum(wider * spread, 1.0), 1.0)
+    mcse = np.where(told, np.minimum(wider * _spread(difference, total, lengths), 1.0), 1.0)
     apart = _unmerged(let_in, erased)
     norms, centred = flipped(apart, signs[:FIRST], lengths)
     wide = _flips_wider(difference, lengths, wider, worth)

@@ -103,10 +103,11 @@ def _refuse_names(whole: Anatomy) -> None:
                 f"the world calls a site or plate {sorted(map(str, taken))[0]!r}, a name that the "
                 "result needs for itself: rename it."
             )
-        if set("[]/") & set(name):
+        if set("[]/\\") & set(name) or name.startswith("."):
             raise WorldError(
-                f"the world calls a site {name!r}; expected a name without '[', ']' and '/', "
-                "which labels and files use. A vector gets its labels by dims=."
+                f"the world calls a site {name!r}; expected a name without '[', ']', '/' and "
+                "'\\', and no dot at its beginning: labels and files use these. A vector gets its "
+                "labels by dims=."
             )
 
 

