@@ -120,6 +120,9 @@ def sample_worlds(
             say_costs(plans, counted, shelf, progress=progress)
         tree = _drawn(plans, labels, counted, shelf, executor, progress)
         return shelf.finish(tree) if isinstance(shelf, Unfinished) else tree
+    except KeyboardInterrupt as stopped:
+        _say_where(stopped, shelf)
+        raise
     finally:
         shelf.close()
 
@@ -195,15 +198,19 @@ def _warn_of_unshared(ways: Mapping[str, Way | None]) -> None:
         )
 
 
-def _keep_finished(
-    stopped: KeyboardInterrupt, drawing: Drawing, plans: WorldPlans, shelf: Shelf
-) -> None:
-    """Go on with the worlds that are whole, if there is a disciple's; or say where to go on."""
-    if isinstance(shelf, Unfinished):
+def _say_where(stopped: KeyboardInterrupt, shelf: Shelf) -> None:
+    if isinstance(shelf, Unfinished) and not shelf.finished:
         stopped.add_note(
             f"What was finished is kept in {shelf.folder}: call sample_worlds with the same "
             f"arguments and store={str(shelf.path)!r} to go on, or remove that folder."
         )
+
+
+def _keep_finished(
+    stopped: KeyboardInterrupt, drawing: Drawing, plans: WorldPlans, shelf: Shelf
+) -> None:
+    """Go on with the worlds that are whole, if there is a disciple's and no store to go on with."""
+    if isinstance(shelf, Unfinished):
         raise stopped
     whole = [name for world, name in enumerate(plans.names) if drawing.complete(world)]
     if len(whole) < 2 or whole[0] != plans.names[0]:
