@@ -8,8 +8,9 @@ that no reshape can ever mix two worlds.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -115,16 +116,11 @@ def sample_worlds(
     cut = cells if isinstance(cells, Cells) else Cells.quantile(cells)
     counted = cut if keep == "summary" else None
     shelf = _shelf(plans, counted, labels, store)
-    try:
+    with _held(shelf):
         if not shelf.finished:
             say_costs(plans, counted, shelf, progress=progress)
         tree = _drawn(plans, labels, counted, shelf, executor, progress)
         return shelf.finish(tree) if isinstance(shelf, Unfinished) else tree
-    except KeyboardInterrupt as stopped:
-        _say_where(stopped, shelf)
-        raise
-    finally:
-        shelf.close()
 
 
 def check_options(
@@ -198,18 +194,26 @@ def _warn_of_unshared(ways: Mapping[str, Way | None]) -> None:
         )
 
 
-def _say_where(stopped: KeyboardInterrupt, shelf: Shelf) -> None:
-    if isinstance(shelf, Unfinished) and not shelf.finished:
-        stopped.add_note(
-            f"What was finished is kept in {shelf.folder}: call sample_worlds with the same "
-            f"arguments and store={str(shelf.path)!r} to go on, or remove that folder."
-        )
+@contextmanager
+def _held(shelf: Shelf) -> Iterator[None]:
+    """Let go of the store at the end; and say where to go on, if it is not the end."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if isinstance(shelf, Unfinished) and not shelf.finished:
+            stopped.add_note(
+                f"What was finished is kept in {shelf.folder}: call sample_worlds with the same "
+                f"arguments and store={str(shelf.path)!r} to go on, or remove that folder."
+            )
+        raise
+    finally:
+        shelf.close()
 
 
 def _keep_finished(
     stopped: KeyboardInterrupt, drawing: Drawing, plans: WorldPlans, shelf: Shelf
 ) -> None:
-    """Go on with the worlds that are whole, if there is a disciple's and no store to go on with."""
+    """Go on with the worlds that are whole, if there is a disciple's, and no store."""
     if isinstance(shelf, Unfinished):
         raise stopped
     whole = [name for world, name in enumerate(plans.names) if drawing.complete(world)]
