@@ -175,7 +175,7 @@ class _Pool(Generic[Job, Result]):
     def __init__(
         self, work: Callable[[Job], Result], jobs: Iterator[tuple[int, Job]], executor: Executor
     ) -> None:
-        self.work, self.jobs, self.executor = work, jobs, executor
+        self.work, self.jobs, self.executor = _packed(work), jobs, executor
         self.waiting: dict[Future[Result], tuple[int, Job]] = {}
         self.again: list[tuple[int, Job]] = []
         self.lost = 0
@@ -187,7 +187,8 @@ class _Pool(Generic[Job, Result]):
             if not self.again:
                 break
             try:
-                future = self.executor.submit(_receive, _sent(self.work, self.again[-1][1]))
+                packed = _packed(self.again[-1][1])
+                future = self.executor.submit(_receive, self.work, packed)
             except BrokenExecutor as error:
                 self._renew(error)
                 continue
@@ -245,12 +246,12 @@ def _refuse(executor: Any) -> None:
         )
 
 
-def _sent(work: Callable[[Job], Result], job: Job) -> bytes:
-    """Pack work and job whole, with the functions that no worker can import."""
+def _packed(thing: Any) -> bytes:
+    """Pack work or a job whole, with the functions that no worker can import."""
     import cloudpickle
 
     try:
-        packed: bytes = cloudpickle.dumps((work, job))
+        packed: bytes = cloudpickle.dumps(thing)
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise CounterfactualError(
             f"this cannot be sent to another process: {error}. Let the world and the disciples "
@@ -259,10 +260,10 @@ def _sent(work: Callable[[Job], Result], job: Job) -> bytes:
     return packed
 
 
-def _receive(packed: bytes) -> Any:
+def _receive(packed_work: bytes, packed_job: bytes) -> Any:
     """Unpack and do it. Dask waits for ever for what it cannot unpack itself."""
     try:
-        work, job = pickle.loads(packed)
+        work, job = pickle.loads(packed_work), pickle.loads(packed_job)
     except (ImportError, AttributeError) as error:
         raise CounterfactualError(
             f"a worker cannot import what it was sent ({error}): install or copy the module of "

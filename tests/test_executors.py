@@ -23,13 +23,13 @@ class Lazy(Executor):
         self.jobs = jobs
         self.futures = []
 
-    def submit(self, receive, packed):
+    def submit(self, receive, work, job):
         future = Future()
         self.futures.append(future)
-        if pickle.loads(packed)[1] in self.jobs:
+        if pickle.loads(job) in self.jobs:
             future.set_running_or_notify_cancel()
             try:
-                future.set_result(receive(packed))
+                future.set_result(receive(work, job))
             except BaseException as error:
                 future.set_exception(error)
         return future
