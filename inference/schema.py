@@ -89,6 +89,11 @@ def predictions(worlds: xr.DataTree | xr.Dataset) -> xr.Dataset:
         If there are no worlds in it; says what is there.
     """
     if isinstance(worlds, xr.DataTree):
+        if "predictions" not in worlds.children and CELL_COUNTS in worlds.children:
+            raise WorldError(
+                "these worlds were kept as counts, which coarse_graining reads, and this needs "
+                "their draws: sample_worlds(..., keep='draws')."
+            )
         if "predictions" not in worlds.children:
             raise WorldError(
                 f"this tree has the groups {list(worlds.children)} and no 'predictions': it is no "

@@ -12,7 +12,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ _NUMBERS_PER_SITE = 1 << 21  # some megabytes: beyond that the cost is page faul
 _NUMBERS_PER_BLOCK = 1 << 24  # what a block holds in memory, some hundred megabytes at most
 _KEPT = 31 << 20  # bytes; of larger pieces glibc learns nothing
 _LARGEST_BLOCK = 1 << 14
+_SQUARED = 1 << 27
 _APART = 64
 """Draws after which vmap looks again."""
 
@@ -247,6 +248,8 @@ def _run(block: Block, way: Way, *, held: bool) -> tuple[_Values, _Values, Way]:
     if way.refused:
         with translated(block.program.what):
             return *run_singly(block, block.pins, block.draws, block.record, block.score), way
+    if not way.seen:
+        _try_a_few(block)
     with _no_collection():
         batch = run_abreast(block)
         by_vmap = way.by_vmap
@@ -255,6 +258,14 @@ def _run(block: Block, way: Way, *, held: bool) -> tuple[_Values, _Values, Way]:
     if not by_vmap:
         hold_some(block, batch, first=not way.watched)
     return batch.values, batch.log_prob, Way("", by_vmap, True, way.watched or not by_vmap)
+
+
+def _try_a_few(block: Block) -> None:
+    """Run three draws at once, where (draws, draws, ...) would fill the memory."""
+    widest = max([1, *(s.value.numel() for s in block.program.anatomy.sites.values())])
+    if block.draws**2 * widest > _SQUARED:
+        few = {name: values[:3] for name, values in block.pins.items()}
+        run_abreast(replace(block, pins=few, draws=3))
 
 
 class _Rows:

@@ -246,10 +246,12 @@ class Unfinished:
                 shutil.rmtree(folder)
 
     def _hold_against(self, begun: Mapping[str, str], what: str) -> None:
+        if not begun:
+            raise WorldError(f"{self.path} was not made by sample_worlds(store=); take another.")
         differing = [key for key, asked in self.question.items() if begun.get(key) != asked]
         if differing:
             raise WorldError(
-                f"{what}: the {' and the '.join(differing)} differ. Take another path, or remove "
+                f"{what}; these differ: {', '.join(differing)}. Take another path, or remove "
                 f"{self.path if self.finished else self.folder}."
             )
 

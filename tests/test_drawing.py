@@ -288,14 +288,14 @@ def test_ctrl_c_says_where_the_rest_is_and_the_run_goes_on(past, drawn, tmp_path
 def test_another_question_is_not_gone_on_with(past, tmp_path):
     path = tmp_path / "worlds.zarr"
     worlds(past, store=path)
-    with pytest.raises(cm.WorldError, match=r"holds other worlds: the keep and the cells differ"):
+    with pytest.raises(cm.WorldError, match=r"holds other worlds; these differ: keep, cells"):
         worlds(past, keep="summary", store=path)
-    with pytest.raises(cm.WorldError, match=r"holds other worlds: the disciples differ"):
+    with pytest.raises(cm.WorldError, match=r"holds other worlds; these differ: disciples"):
         worlds(past, {"one": one}, store=path)
-    with pytest.raises(cm.WorldError, match="the seed differ"):
+    with pytest.raises(cm.WorldError, match="these differ: seed"):
         inference.sample_worlds(wide, past, DISCIPLES, seed=2, progress=False, store=path)
-    (tmp_path / "mine.zarr").mkdir()
-    with pytest.raises(cm.WorldError, match="holds other worlds"):
+    inference.save(past, tmp_path / "mine.zarr")
+    with pytest.raises(cm.WorldError, match=r"was not made by sample_worlds"):
         worlds(past, store=tmp_path / "mine.zarr")
     with pytest.raises(cm.WorldError, match=r"expected a path that ends in \.zarr"):
         worlds(past, store=tmp_path / "worlds.nc")
@@ -336,7 +336,7 @@ def test_a_finished_store_is_not_taken_for_that_of_another_policy_of_the_same_te
 
 def test_other_labels_are_another_question(past, tmp_path):
     worlds(past, store=tmp_path / "worlds.zarr", coords={"field": ["a", "b", "c"]})
-    with pytest.raises(cm.WorldError, match="the labels differ"):
+    with pytest.raises(cm.WorldError, match="these differ: labels"):
         worlds(past, store=tmp_path / "worlds.zarr", coords={"field": ["a", "b", "d"]})
 
 

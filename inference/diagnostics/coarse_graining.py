@@ -91,7 +91,7 @@ def coarse_graining(
     tolerance: float = 0.05,
     disciples: Sequence[str] | str | None = None,
     measurements: Sequence[str] | str | None = None,
-    cells: Cells | int = 16,
+    cells: Cells | int | None = None,
     flips: int = 4000,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -109,8 +109,8 @@ def coarse_graining(
     disciples, measurements
         Names to keep; by default all disciples, and all that the world measures.
     cells
-        Number of equal-mass cells, or other :class:`~inference.arrays.cells.Cells`. Fewer see
-        less and need fewer draws.
+        Number of equal-mass cells, 16 by default, or other :class:`~inference.arrays.cells.Cells`.
+        Fewer see less and need fewer draws. Counts stay in the cells they were counted in.
     flips, seed
         Seed of the random signs behind ``floor`` and ``p``, and the number that small
         probabilities get.
@@ -152,7 +152,7 @@ def coarse_graining(
     >>> impact["verdict"].item(), abs(impact["tv"].item() - 0.3829) < 0.03
     ('above', True)
     """
-    cut = cells if isinstance(cells, Cells) else Cells.quantile(cells)
+    cut = cells if isinstance(cells, Cells) or cells is None else Cells.quantile(cells)
     _refuse_options(tolerance, flips)
     source = source_of(worlds, disciples=disciples, measurements=measurements, cells=cut)
     effective = source.effective(slowest_latent(worlds))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import MeasurementError, nearest
+from counterfactual_models.errors import CounterfactualError, MeasurementError, nearest
 from inference.arrays.blocks import EffectiveDraws, block_bounds
 from inference.arrays.cells import Cells, alike
 from inference.arrays.effective_counts import (
@@ -46,7 +46,11 @@ Names = Sequence[str] | str | None
 
 
 def source_of(
-    worlds: xr.DataTree | xr.Dataset, *, disciples: Names, measurements: Names, cells: Cells
+    worlds: xr.DataTree | xr.Dataset,
+    *,
+    disciples: Names,
+    measurements: Names,
+    cells: Cells | None,
 ) -> "DrawnWorlds | CountedWorlds":
     """Find what there is to read: draws, or else counts.
 
@@ -54,11 +58,20 @@ def source_of(
     ------
     WorldError
         If there is neither, or there are too few draws.
+    CounterfactualError
+        If counts are to be cut into other cells.
     """
     counted = isinstance(worlds, xr.DataTree) and "predictions" not in worlds.children
     if isinstance(worlds, xr.DataTree) and counted and CELL_COUNTS in worlds.children:
-        return CountedWorlds(worlds, disciples=disciples, measurements=measurements)
-    return DrawnWorlds(worlds, disciples=disciples, measurements=measurements, cells=cells)
+        found = CountedWorlds(worlds, disciples=disciples, measurements=measurements)
+        if cells is not None and str(cells) != found.cells_said:
+            raise CounterfactualError(
+                f"got cells={cells}; these worlds were counted in {found.cells_said}, and cannot "
+                "be cut again: sample_worlds(..., cells=...)."
+            )
+        return found
+    cut = Cells.quantile() if cells is None else cells
+    return DrawnWorlds(worlds, disciples=disciples, measurements=measurements, cells=cut)
 
 
 class DrawnWorlds:
