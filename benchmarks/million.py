@@ -5,7 +5,7 @@ Run: python benchmarks/million.py kernels [measurements], or worlds [measurement
 * kernels: draws come from torch, some thousand measurements at a time, and are forgotten once they
   are counted. One measurement in a hundred is moved by a tenth of a deviation;
 * worlds: the same questions to a Pyro world, by ``sample_worlds(keep="summary")``, here and by two
-  workers of loky, and ``coarse_graining`` of what it wrote.
+  workers, and ``coarse_graining`` of what it wrote.
 
 One thread; CPU seconds against those of drawing the numbers themselves, and the peak of memory.
 """
@@ -19,7 +19,9 @@ import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +106,6 @@ def kernels(measurements):
 def worlds(measurements):
     import pyro
     import pyro.distributions as dist
-    from joblib.externals.loky import get_reusable_executor
 
     import counterfactual_models as cm
     import inference
@@ -153,10 +154,10 @@ def worlds(measurements):
             f"coarse_graining of it: {spent:.0f} s, {1e6 * spent / measurements:.0f} us each; "
             f"found {called.sum() / moved.sum().item():.3f}; peak {peak():.0f} MB"
         )
-        pool = get_reusable_executor(2)
-        list(pool.map(abs, range(2)))
-        drawn("warm", executor=pool)
-        single, again = drawn("again")[1], drawn("two", executor=pool)[1]
+        # Loky stops workers whose memory grew by 300 MB, and starts others.
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            drawn("warm", executor=pool)
+            single, again = drawn("again")[1], drawn("two", executor=pool)[1]
         print(f"one worker {single:.0f} s, two {again:.0f} s: {single / again:.2f} x")
 
 
