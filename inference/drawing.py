@@ -148,16 +148,18 @@ class Drawing:
 
     def _take(self, piece: Piece, outcome: Outcome) -> int:
         """Write a piece down; return how many draws further that is."""
-        if piece.world in self.doubtful and self._is_done(piece):
-            if not self.keeper.holds(piece, outcome.kept):
-                raise WorldError(
-                    f"{piece.plan.program.what} comes out differently than what is stored: the "
-                    "world, the policy, what they close over, or the machine has changed. Remove "
-                    "what is stored, or take another store."
-                )
-            self.doubtful.discard(piece.world)
-            return 0
+        stored = piece.world in self.doubtful and self._is_done(piece)
+        held = stored and self.keeper.holds(piece, outcome.kept)
+        # A finished store holds every piece: what is run in another way now is another world.
+        if (stored or self.shelf.finished) and not held:
+            raise WorldError(
+                f"{piece.plan.program.what} comes out differently than what is stored: the "
+                "world, the policy, what they close over, or the machine has changed. Remove "
+                "what is stored, or take another store."
+            )
         self.doubtful.discard(piece.world)
+        if stored:
+            return 0
         self.keeper.put(piece, outcome.kept)
         if self.ways[piece.world] is None:
             self.ways[piece.world] = outcome.way

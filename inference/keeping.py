@@ -4,6 +4,7 @@ Both are cut into pieces that any process may draw. It sends back what is to be 
 process alone writes that down.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,31 @@ class _Stack:
         return {n: np.concatenate([block[n] for block in self.blocks]) for n in self.blocks[0]}
 
 
-class EveryDraw:
+class _Written(ABC):
+    """Arrays by name, and the place of each part of a piece in them."""
+
+    arrays: dict[str, Any]
+
+    def put(self, piece: Piece, kept: Mapping[str, Any]) -> None:
+        """Write down a piece."""
+        for name, place, values in self._placed(piece, kept):
+            self.arrays[name][place] = values
+
+    def holds(self, piece: Piece, kept: Mapping[str, Any]) -> bool:
+        """Tell whether a piece that was written before is the same to the bit."""
+        return all(
+            np.array_equal(self.arrays[name][place], values)
+            for name, place, values in self._placed(piece, kept)
+        )
+
+    @abstractmethod
+    def _placed(
+        self, piece: Piece, kept: Mapping[str, Any]
+    ) -> Iterator[tuple[str, tuple[Any, ...], np.ndarray]]:
+        """Yield name, place and values of what a piece leaves."""
+
+
+class EveryDraw(_Written):
     """Keeps every draw of what is recorded, labelled as the tree wants it.
 
     Parameters
@@ -105,18 +130,6 @@ class EveryDraw:
         if plans.later:
             size = [len(plans.names), *plans.shape]
             self.arrays[LOG_WEIGHT] = np.empty(size)
-
-    def put(self, piece: Piece, kept: Mapping[str, np.ndarray]) -> None:
-        """Write down a piece."""
-        for name, place, values in self._placed(piece, kept):
-            self.arrays[name][place] = values
-
-    def holds(self, piece: Piece, kept: Mapping[str, np.ndarray]) -> bool:
-        """Tell whether a piece that was written before is the same to the bit."""
-        return all(
-            np.array_equal(self.arrays[name][place], values)
-            for name, place, values in self._placed(piece, kept)
-        )
 
     def _placed(
         self, piece: Piece, kept: Mapping[str, np.ndarray]
@@ -175,7 +188,7 @@ class _Tally:
         self.numbers = 0
 
 
-class Counts:
+class Counts(_Written):
     """Keeps how many draws of each block of draws lie in each cell.
 
     A piece and a block of draws need not end at the same draw: what a piece leaves of a block is a
@@ -235,21 +248,9 @@ class Counts:
             if not shelf.finished:
                 self.edges[name][...] = cuts.reshape(size)
 
-    def put(self, piece: Piece, kept: Mapping[str, Mapping[int, np.ndarray]]) -> None:
-        """Write down a piece."""
-        for name, place, counts in self._placed(piece, kept):
-            self.arrays[name][place] = counts
-
-    def holds(self, piece: Piece, kept: Mapping[str, Mapping[int, np.ndarray]]) -> bool:
-        """Tell whether a piece that was written before is the same to the bit."""
-        return all(
-            np.array_equal(self.arrays[name][place], counts)
-            for name, place, counts in self._placed(piece, kept)
-        )
-
     def _placed(
         self, piece: Piece, kept: Mapping[str, Mapping[int, np.ndarray]]
-    ) -> Iterator[tuple[str, tuple[int, int], np.ndarray]]:
+    ) -> Iterator[tuple[str, tuple[Any, ...], np.ndarray]]:
         for name, parts in kept.items():
             own = tuple(self.plans.site(name).value.shape)
             for block, counts in parts.items():

@@ -334,6 +334,21 @@ def test_a_finished_store_is_not_taken_for_that_of_another_policy_of_the_same_te
     assert_same_worlds(stored, inference.load(path))
 
 
+def test_a_finished_store_is_not_added_to_by_a_policy_that_must_now_be_run_singly(past, tmp_path):
+    singly = [False]
+
+    def policy(base):  # a batch of draws has two axes; its first three are no answer for all
+        return torch.ones_like(base[:3] if singly[0] and base.ndim == 2 else base)
+
+    path = tmp_path / "worlds.zarr"
+    stored = worlds(past, {"one": policy}, store=path)
+    singly[0] = True
+    with pytest.raises(cm.WorldError, match="comes out differently than what is stored"):
+        worlds(past, {"one": policy}, store=path)
+    assert_same_worlds(stored, inference.load(path))
+    assert [file.name for file in tmp_path.iterdir()] == ["worlds.zarr"]
+
+
 def test_other_labels_are_another_question(past, tmp_path):
     worlds(past, store=tmp_path / "worlds.zarr", coords={"field": ["a", "b", "c"]})
     with pytest.raises(cm.WorldError, match="these differ: labels"):

@@ -61,8 +61,8 @@ def source_of(
     CounterfactualError
         If counts are to be cut into other cells.
     """
-    counted = isinstance(worlds, xr.DataTree) and "predictions" not in worlds.children
-    if isinstance(worlds, xr.DataTree) and counted and CELL_COUNTS in worlds.children:
+    groups = worlds.children if isinstance(worlds, xr.DataTree) else {}
+    if isinstance(worlds, xr.DataTree) and CELL_COUNTS in groups and "predictions" not in groups:
         found = CountedWorlds(worlds, disciples=disciples, measurements=measurements)
         if cells is not None and str(cells) != found.cells_said:
             raise CounterfactualError(
