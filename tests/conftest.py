@@ -5,11 +5,15 @@ A test may reseed; it may not leave a dtype, a handler, a parameter, a setting o
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 os.environ["MPLBACKEND"] = "Agg"
+# Tests share worlds with known answers: `from closed_forms.linear_gaussian import LinearGaussian`.
+# Last on the path, so that no folder of tests stands before a package of the same name.
+sys.path.append(str(Path(__file__).parent))
 
 settings.register_profile("fast", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None, print_blob=True)

@@ -10,7 +10,7 @@ from counterfactual_models.utilities import Utility
 
 __all__ = ["Example", "load", "names"]
 
-_NAMES = ("factory", "gaussian", "trial")
+_NAMES = ("election", "factory", "gases", "gaussian", "lolcats", "trial")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> names()
-    ('factory', 'gaussian', 'trial')
+    ('election', 'factory', 'gases', 'gaussian', 'lolcats', 'trial')
     """
     return _NAMES
 
