@@ -88,12 +88,15 @@ class Anatomy:
         Greatest number of batch axes of any site: an outer plate over draws goes beyond it.
     future
         Names of the sites after the switch.
+    switch_probability
+        P(X=1), to the seven digits of single precision; None where there is no switch.
     """
 
     sites: Mapping[str, Site]
     switch: str | None
     nesting: int
     future: frozenset[str] = frozenset()
+    switch_probability: float | None = None
 
     def named(self, *roles: str) -> dict[str, Site]:
         """Pick the sites of the roles given, in order."""
@@ -248,7 +251,8 @@ def _anatomy(trace: poutine.Trace, switch: str | None) -> Anatomy:
         future |= {name} if after else set()
         if sites[name].role in ("past", "future"):
             nesting = max(nesting, sites[name].batch_ndim)
-    return Anatomy(sites, switch, nesting, frozenset(future))
+    chance = None if switch is None else float(f"{trace.nodes[switch]['fn'].mean:.7g}")
+    return Anatomy(sites, switch, nesting, frozenset(future), chance)
 
 
 def is_site(node: Mapping[str, Any]) -> bool:

@@ -9,45 +9,57 @@ from typing import TYPE_CHECKING, Any
 
 _HOME = {
     "Audit": "auditing",
+    "Choice": "master",
     "as_models": "views",
     "audit": "auditing",
     "from_pyro": "pyro_runs",
     "calibrate": "calibration",
+    "choose": "master",
     "extend_posterior": "posterior",
     "load": "store",
     "pair": "views",
     "regroup": "views",
+    "revise": "revisions",
     "sample_posterior": "posterior",
     "sample_worlds": "worlds",
     "save": "store",
+    "with_scores": "scores",
 }
-_MODULES = ("arrays", "diagnostics", "plots", "training")
+_MODULES = ("arrays", "diagnostics", "penalties", "plots", "training")
 
 __all__ = [
     "Audit",
+    "Choice",
     "arrays",
     "as_models",
     "audit",
     "calibrate",
+    "choose",
     "diagnostics",
     "extend_posterior",
     "from_pyro",
     "load",
     "pair",
+    "penalties",
     "plots",
     "regroup",
+    "revise",
     "sample_posterior",
     "sample_worlds",
     "save",
     "training",
+    "with_scores",
 ]
 
 if TYPE_CHECKING:
-    from inference import arrays, diagnostics, plots, training
+    from inference import arrays, diagnostics, penalties, plots, training
     from inference.auditing import Audit, audit
     from inference.calibration import calibrate
+    from inference.master import Choice, choose
     from inference.posterior import extend_posterior, sample_posterior
     from inference.pyro_runs import from_pyro
+    from inference.revisions import revise
+    from inference.scores import with_scores
     from inference.store import load, save
     from inference.views import as_models, pair, regroup
     from inference.worlds import sample_worlds

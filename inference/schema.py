@@ -21,21 +21,30 @@ __all__ = [
     "CELL_COUNTS",
     "CELL_EDGES",
     "CHAIN",
+    "DATUM",
     "DISCIPLE",
     "DRAW",
     "EDGE",
     "ERASED",
+    "EVIDENCE_DIRECT",
+    "EVIDENCE_SCALES",
+    "EVIDENCE_SCORES",
     "FUTURE",
     "MEASUREMENT",
     "PART",
     "PAST_DRAW",
+    "PRIOR_DRAW",
+    "PRIOR_EVIDENCE",
     "RESERVED",
     "ROLE",
+    "SCORE_BLOCK",
+    "STATISTIC",
     "SWITCH",
     "chosen_disciples",
     "decode_attrs",
     "encode_attrs",
     "flatten",
+    "flatten_data",
     "parts",
     "predictions",
     "sample_dims",
@@ -49,6 +58,10 @@ ROLE = "role"
 PAST_DRAW = "posterior_draw"
 CELL_COUNTS, CELL_EDGES = "cell_counts", "cell_edges"
 PART, CELL, EDGE, BLOCK = "count_part", "count_cell", "cell_edge", "count_block"
+EVIDENCE_SCORES, EVIDENCE_DIRECT = "evidence_scores", "evidence_direct"
+EVIDENCE_SCALES, PRIOR_EVIDENCE = "evidence_scales", "prior_evidence"
+DATUM, STATISTIC = "datum", "statistic"
+SCORE_BLOCK, PRIOR_DRAW = "score_block", "prior_draw"
 RESERVED = (
     DISCIPLE,
     CHAIN,
@@ -59,13 +72,15 @@ RESERVED = (
     PAST_DRAW,
     "sample",
     "model",
-    "statistic",
+    STATISTIC,
     CELL_COUNTS,
     CELL_EDGES,
     PART,
     CELL,
     EDGE,
     BLOCK,
+    SCORE_BLOCK,
+    PRIOR_DRAW,
 )
 """Names that no site, plate or measurement of a world may carry."""
 
@@ -150,6 +165,34 @@ def flatten(
     kept, chosen = _chosen(worlds, disciples, measurements)
     _refuse_unknown(kept, chosen)
     return _flat(kept, chosen)
+
+
+def flatten_data(group: xr.Dataset) -> xr.DataArray:
+    """Lay all data of a group along one dim, labelled as ArviZ labels them.
+
+    Parameters
+    ----------
+    group
+        `evidence_scores`, `evidence_scales` or `prior_evidence`: a variable for each site.
+
+    Returns
+    -------
+    xr.DataArray
+        Dims datum, then those of the group itself (disciple, chain, draw, future; statistic; or
+        prior_draw).
+
+    Examples
+    --------
+    >>> group = xr.Dataset({"e": (("draw", "datum"), np.eye(2)), "f": ("draw", np.zeros(2))})
+    >>> flatten_data(group).datum.values.tolist()
+    ['e[0]', 'e[1]', 'f']
+    """
+    own = (DISCIPLE, CHAIN, DRAW, FUTURE, STATISTIC, PRIOR_DRAW)
+    lead = [dim for dim in own if dim in group.dims]
+    # A plate may be called datum, too.
+    flat = azb.dataset_to_dataarray(group, sample_dims=lead, new_dim="_data")
+    kept = [str(name) for name in flat.coords if name not in ("_data", *lead)]
+    return flat.drop_vars(kept).rename(_data=DATUM).transpose(DATUM, *lead)
 
 
 def parts(

@@ -130,6 +130,7 @@ def _attrs(plans: WorldPlans, vectorised: dict[str, str]) -> dict[str, Any]:
         "posterior_seed": plans.attrs.get("posterior_seed", plans.attrs.get("seed")),
         "seed": plans.seed,
         "futures": plans.futures,
+        "switch_probability": plans.whole.switch_probability,
         "coupling": plans.coupling,
         "vectorised": vectorised,
         "shared_posterior": not plans.later,

@@ -1,17 +1,29 @@
 """A tree of worlds in, a labelled dataset out; every file's first line is its question."""
 
 from inference.arrays.cells import Cells
+from inference.diagnostics.absolute_importance import absolute_importance
 from inference.diagnostics.chaos_ladder import chaos_ladder
 from inference.diagnostics.coarse_graining import coarse_graining
+from inference.diagnostics.evidence_gradient import evidence_gradient
+from inference.diagnostics.evidence_importance import evidence_importance
 from inference.diagnostics.fine_graining import fine_graining
 from inference.diagnostics.joint_coarse_graining import joint_coarse_graining
+from inference.diagnostics.leave_out import leave_out
+from inference.diagnostics.motive_importance import motive_importance
+from inference.diagnostics.relative_importance import relative_importance
 from inference.diagnostics.two_sample import two_sample
 
 __all__ = [
     "Cells",
+    "absolute_importance",
     "chaos_ladder",
     "coarse_graining",
+    "evidence_gradient",
+    "evidence_importance",
     "fine_graining",
     "joint_coarse_graining",
+    "leave_out",
+    "motive_importance",
+    "relative_importance",
     "two_sample",
 ]

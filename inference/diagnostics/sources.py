@@ -12,6 +12,7 @@ import xarray as xr
 
 from counterfactual_models.errors import CounterfactualError, MeasurementError, nearest
 from inference.arrays.blocks import EffectiveDraws, block_bounds
+from inference.arrays.cell_counts import block_counts
 from inference.arrays.cells import Cells, alike
 from inference.arrays.effective_counts import (
     effective_from_counts,
@@ -41,6 +42,7 @@ __all__ = ["CountedWorlds", "DrawnWorlds", "Names", "source_of"]
 
 NUMBERS = 2**24
 """Most draws, or counts, that are read at once."""
+COUNTED_AT_ONCE = 2**21
 
 Names = Sequence[str] | str | None
 
@@ -157,6 +159,30 @@ class DrawnWorlds:
             first += len(values)
         return {name: np.concatenate([f[name] for f in found], axis=1) for name in found[0]}
 
+    def counted(self, bounds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Count the draws of all worlds in the same cells, so many measurements at a time.
+
+        Yields
+        ------
+        tuple of np.ndarray
+            Numbers of these measurements, and counts, shape (world, block, cell, measurement);
+            the first world is the erased one, whose draws cut the cells.
+        """
+        first = 0
+        for part in self._parts():
+            values = part.values.reshape(*part.shape[:2], -1)
+            each = max(values[0, 0].size, len(values[0]) * (self.cells.most + 2) * len(bounds))
+            step = max(1, COUNTED_AT_ONCE // each)
+            for start in range(0, len(values), step):
+                chunk = values[start : start + step]
+                edges = self.cells.edges(chunk[:, 0], self.chains * self.draws)
+                for members in alike(edges):
+                    own = edges[members, : max(1, _most(edges[members]))]
+                    worlds = np.moveaxis(chunk[members], 1, 0)
+                    counts = np.stack([block_counts(world, own, bounds) for world in worlds])
+                    yield first + start + members, counts
+            first += len(values)
+
     def _parts(self) -> Iterator[xr.DataArray]:
         """Parts of the worlds; one that is all there is, is read once."""
         if self._only is not None:
@@ -265,23 +291,26 @@ class CountedWorlds:
         """Estimates of :func:`~.total_variation.variation`, each (disciple, measurement)."""
         shape = len(self.disciples), len(self.measurements)
         found: dict[str, np.ndarray] = {}
+        for members, counts in self.counted(bounds):
+            for world, family in enumerate(families):
+                size = effective[world, members]
+                estimates = variation(
+                    counts[world + 1], counts[0], signs=signs, effective=size, family=family
+                )
+                for name, estimate in estimates.items():
+                    kept = found.setdefault(name, np.empty(shape))
+                    kept[world, members] = estimate
+        return found
+
+    def counted(self, bounds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Give out the counts of all worlds, as :meth:`DrawnWorlds.counted` does."""
         starts, first = np.searchsorted(self._bounds, bounds[:-1]), 0
         for labels, counts, edges in self._read():
             if len(bounds) < len(self._bounds):
                 counts = np.add.reduceat(counts, starts, axis=1, dtype=np.int64)
             for members in alike(edges):
-                cells = 1 + np.isfinite(edges[members]).sum(axis=-1).max(initial=0)
-                own = counts[:, :, :cells, members]
-                for world, family in enumerate(families):
-                    size = effective[world, first + members]
-                    estimates = variation(
-                        own[world + 1], own[0], signs=signs, effective=size, family=family
-                    )
-                    for name, estimate in estimates.items():
-                        kept = found.setdefault(name, np.empty(shape))
-                        kept[world, first + members] = estimate
+                yield first + members, counts[:, :, : 1 + _most(edges[members]), members]
             first += len(labels)
-        return found
 
     def _read(self) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
         """Labels, counts (world, block, cell, measurement) and edges, so many at a time."""
@@ -320,6 +349,11 @@ class CountedWorlds:
         for name in self._names:
             group = self._groups[name].to_dataset()
             yield _labels(group, name, [str(dim) for dim in group[CELL_EDGES].dims[:-1]])
+
+
+def _most(edges: np.ndarray) -> int:
+    """Find the largest number of edges that one of these measurements has."""
+    return int(np.isfinite(edges).sum(axis=-1).max(initial=0))
 
 
 def _pieces(group: xr.Dataset, own: list[str], room: int) -> Iterator[xr.Dataset]:

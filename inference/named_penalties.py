@@ -1,0 +1,218 @@
+r"""Which numbers of the diagnostics are penalties, and how are they kept from being noise?
+
+* ``coarse_graining``: total variation, the ``mean`` over measurements or their ``max``;
+* ``joint_coarse_graining``: total variation of all measurements together, seen from below;
+* ``absolute_importance``: by how much X is more important than the evidence;
+* ``relative_importance``: the ``greatest`` of ``trace_distance``, ``signed_distance`` and
+  ``rescaling`` = 1 - 2^-sqrt(log_scale² - mcse²), all in [0, 1]: a disciple can play against any
+  one alone;
+* ``motive_importance``: bits by which the future of a disciple stands out from the mean of all
+  disciples', the mean over measurements. Only for disciples that differ in their goals alone: who
+  does nothing among many that do much stands out most.
+
+**Noise is not to be charged.** A distance of noisy estimates is never zero, and a disciple that
+changes nothing would pay for the number of measurements. In the mean, each measurement enters with
+the sign of what it shows beyond its floor, sign(d) sqrt(\|d\|) with d = plugin² - floor²: noise
+below the floors pays for noise above them, and only the mean is cut off at 0. (What stays far
+below its floor is charged about half of what it is: draw more.) The greatest of many noisy numbers
+is mostly noise: so one half of the draws names the measurement, the other half says how far it
+moved, and then the other way round. Their mean is at most the greatest total variation.
+
+The error of such a number is how far it moves if plugin moves by its own error either way: near
+the floor, that is further. That of a mean over measurements, which are correlated, comes from
+blocks of draws, in which all measurements are added up before their spread is taken.
+
+Comparing worlds exactly (``fine_graining``) is no penalty: it charges everybody 1.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from counterfactual_models.errors import WorldError
+from inference.arrays.blocks import FEWEST_DRAWS, widening
+from inference.arrays.cell_counts import merge_novel
+from inference.arrays.total_variation import FEWEST_EFFECTIVE
+from inference.diagnostics.absolute_importance import absolute_importance
+from inference.diagnostics.coarse_graining import coarse_graining
+from inference.diagnostics.joint_coarse_graining import joint_coarse_graining
+from inference.diagnostics.motive_importance import motive_importance
+from inference.diagnostics.relative_importance import relative_importance
+from inference.diagnostics.soundness import SLOWEST, slowest_latent
+from inference.diagnostics.sources import source_of
+from inference.schema import CHAIN, DISCIPLE, DRAW, ERASED, MEASUREMENT, predictions
+
+__all__ = ["Named", "names"]
+
+FLIPS = 200
+"""Random signs behind a floor. More would serve p-values, which nobody asks for here."""
+OF = "of"
+
+Worlds = xr.DataTree | xr.Dataset
+
+
+@dataclass(frozen=True)
+class Named:
+    """A penalty of this library; build one with :func:`build`.
+
+    Parameters
+    ----------
+    name, of
+        Which diagnostic, and which of its numbers.
+    measurements
+        Names to keep; all that the world measures by default.
+    seed
+        For what the diagnostic draws.
+    """
+
+    name: str
+    of: str
+    measurements: tuple[str, ...] | None = None
+    seed: int = 0
+
+    def __call__(
+        self, worlds: Worlds, /, disciples: Sequence[str] | str | None = None
+    ) -> xr.Dataset:
+        """Run the diagnostic, and read the penalty off it."""
+        options = {"disciples": disciples, "measurements": self.measurements, "seed": self.seed}
+        return _ENTRIES[self.name][self.of](worlds, self.of, options)
+
+
+def names() -> dict[str, list[str]]:
+    """List the penalties that go by name, and for each what ``of=`` may be, the default first.
+
+    Examples
+    --------
+    >>> names()["coarse_graining"]
+    ['mean', 'max']
+    """
+    return {name: list(of) for name, of in _ENTRIES.items()}
+
+
+def _mean_variation(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
+    shown = coarse_graining(worlds, flips=FLIPS, **options)
+    found = _beyond_floor(shown).mean(MEASUREMENT)
+    most = shown["mcse"].mean(MEASUREMENT)
+    together = np.minimum(most, _error_of_mean(worlds, options))
+    moved = found["mcse"] / most.where(most > 0, 1.0)
+    return found.assign(penalty=found["penalty"].clip(min=0.0), mcse=moved * together)
+
+
+def _error_of_mean(worlds: Worlds, options: dict[str, Any]) -> np.ndarray:
+    """Add the witnesses of all measurements up block by block, and take the spread of blocks."""
+    asked = {name: options[name] for name in ("disciples", "measurements")}
+    source = source_of(worlds, cells=None, **asked)
+    effective = source.effective(slowest_latent(worlds))
+    bounds = source.bounds(float(np.quantile(effective, SLOWEST)))
+    lengths = np.diff(bounds)
+    witness = np.zeros((len(source.disciples), len(lengths)))
+    for _, counts in source.counted(bounds):
+        for place, let_in in enumerate(counts[1:]):
+            apart = merge_novel(let_in, counts[0])
+            witness[place] += 0.5 * np.einsum("bcm,cm->b", apart, np.sign(apart.sum(axis=0)))
+    residual = witness - witness.sum(axis=1, keepdims=True) * (lengths / lengths.sum())
+    blocks = len(lengths)
+    spread = np.sqrt(blocks / (blocks - 1) * np.square(residual).sum(axis=1)) / lengths.sum()
+    slowest = np.maximum(effective.min(axis=1), FEWEST_EFFECTIVE)
+    return np.asarray(widening(slowest, blocks) * spread / effective.shape[1])
+
+
+def _greatest_variation(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
+    """Let each half of the draws name the measurement that the other half is read at."""
+    halves = [coarse_graining(half, flips=FLIPS, **options) for half in _halves(worlds)]
+    named = [half["tv"].argmax(MEASUREMENT) for half in halves]
+    one, other = (
+        _beyond_floor(halves[k].isel({MEASUREMENT: named[1 - k]}, drop=True)) for k in (0, 1)
+    )
+    found = (one + other) / 2
+    errors = np.square(one["mcse"]) + np.square(other["mcse"])
+    return found.assign(penalty=found["penalty"].clip(min=0.0), mcse=errors**0.5 / 2)
+
+
+def _beyond_floor(shown: xr.Dataset) -> xr.Dataset:
+    """Take the floor away, keep what falls below it, and see how far an error moves that."""
+    plugin, floor, error = shown["plugin"], shown["floor"], shown["mcse"]
+
+    def beyond(at: xr.DataArray) -> xr.DataArray:
+        apart = at * abs(at) - floor**2
+        return apart / abs(apart).clip(min=1e-300) ** 0.5
+
+    moved = (beyond(plugin + error) - beyond(plugin - error)) / 2
+    return xr.Dataset({"penalty": beyond(plugin), "mcse": moved, "floor": floor})
+
+
+def _halves(worlds: Worlds) -> list[xr.DataTree]:
+    """Cut every chain in two; a half has half the effective draws of its latents."""
+    drawn = predictions(worlds)
+    middle = drawn.sizes[DRAW] // 2
+    if drawn.sizes[CHAIN] * middle < FEWEST_DRAWS:
+        raise WorldError(
+            f"these worlds have {drawn.sizes[CHAIN] * drawn.sizes[DRAW]} posterior draws, and the "
+            f"greatest of many needs two halves of at least {FEWEST_DRAWS}: draw more, or take "
+            "of='mean'."
+        )
+    latents = xr.Dataset({"slowest": ("statistic", [slowest_latent(worlds) / 2])})
+    latents = latents.assign_coords(statistic=["ess_bulk"])
+    halves = [drawn.isel({DRAW: half}) for half in (slice(middle), slice(middle, None))]
+    trees: list[xr.DataTree] = []
+    for half in halves:
+        trees.append(xr.DataTree.from_dict({"predictions": half, "convergence": latents}))
+    return trees
+
+
+def _joint_variation(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
+    shown = joint_coarse_graining(worlds, **options)
+    return shown[["tv", "mcse"]].rename(tv="penalty")
+
+
+def _absolute(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
+    shown = absolute_importance(_scored(worlds), **options)
+    return _let_in(shown[["penalty", "penalty_mcse"]].rename(penalty_mcse="mcse"))
+
+
+def _relative(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
+    shown = _let_in(relative_importance(_scored(worlds), **options))
+    beyond = np.square(shown["log_scale"]) - np.square(shown["log_scale_mcse"])
+    remains = 2.0 ** -(beyond.clip(min=0.0) ** 0.5)
+    shown["rescaling"] = 1 - remains
+    shown["rescaling_mcse"] = np.log(2) * remains * shown["log_scale_mcse"]
+    wanted = names()["relative_importance"][1:] if of == "greatest" else [of]
+    squares = shown[[f"{name}_mcse" for name in wanted]].to_dataarray(OF) ** 2
+    greatest = shown[wanted].to_dataarray(OF).max(OF, skipna=False)
+    found = {"penalty": greatest.clip(min=0.0), "mcse": squares.sum(OF, skipna=False) ** 0.5}
+    return xr.Dataset({**found, "reason": shown["reason"]})
+
+
+def _motive(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
+    shown = motive_importance(worlds, witness=None, flips=FLIPS, **options)
+    apart = shown[["divergence", "divergence_mcse"]].mean(MEASUREMENT)
+    apart = apart.rename(divergence="penalty", divergence_mcse="mcse")
+    return apart.assign(penalty=apart["penalty"].clip(min=0.0))
+
+
+def _scored(worlds: Worlds) -> xr.DataTree:
+    if isinstance(worlds, xr.DataTree):
+        return worlds
+    raise WorldError(
+        "this penalty reads scores of the evidence, and got a Dataset; expected the whole tree: "
+        "inference.with_scores(world, worlds, disciples)."
+    )
+
+
+def _let_in(shown: xr.Dataset) -> xr.Dataset:
+    return shown.isel({DISCIPLE: shown[DISCIPLE].values != ERASED})
+
+
+_ENTRIES: dict[str, dict[str, Callable[[Worlds, str, dict[str, Any]], xr.Dataset]]] = {
+    "absolute_importance": {"excess": _absolute},
+    "coarse_graining": {"mean": _mean_variation, "max": _greatest_variation},
+    "joint_coarse_graining": {"tv": _joint_variation},
+    "motive_importance": {"mean": _motive},
+    "relative_importance": dict.fromkeys(
+        ("greatest", "trace_distance", "signed_distance", "rescaling"), _relative
+    ),
+}
+"""Which function reads which number of a diagnostic; the first is the default."""

@@ -1,0 +1,261 @@
+"""Do penalties charge what was moved, and neither noise nor nobody?"""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from counterfactual_models.errors import CounterfactualError, DiscipleError, WorldError
+from inference import named_penalties, penalties
+from inference.diagnostics import coarse_graining
+
+THINGS = 12
+charges = st.lists(st.floats(0, 10), min_size=2, max_size=2)
+weights = st.floats(0, 5)
+
+
+def tree(*shifts, draws=500, seed=0):
+    """Worlds of normal measurements; each disciple shifts them by so much."""
+    shifts = np.array([np.zeros(THINGS), *shifts])
+    noise = np.random.default_rng(seed).normal(size=(len(shifts), 4, draws, THINGS))
+    dims = ["disciple", "chain", "draw", "thing"]
+    drawn = xr.Dataset(
+        {"y": (dims, noise + shifts[:, None, None], {"role": "measurement"})},
+        coords={"disciple": ["erased", *"abcd"[: len(shifts) - 1]], "thing": np.arange(THINGS)},
+    )
+    return xr.DataTree.from_dict({"predictions": drawn})
+
+
+def shifted(**by):
+    found = np.zeros(THINGS)
+    for place, shift in by.items():
+        found[int(place[1:])] = shift
+    return found
+
+
+def variation(shift):
+    return 2 * stats.norm.cdf(np.abs(shift) / 2) - 1
+
+
+def fixed(values, errors=None, **also):
+    """A penalty that does not look."""
+    told = {"penalty": ("disciple", values)}
+    told |= {} if errors is None else {"mcse": ("disciple", errors)}
+    told |= {name: ("disciple", column) for name, column in also.items()}
+    return lambda worlds: xr.Dataset(told, coords={"disciple": list("abcd"[: len(values)])})
+
+
+@pytest.mark.parametrize("of", ["mean", "max"])
+def test_noise_alone_is_hardly_charged(of):
+    charge = penalties.build("coarse_graining", of=of)
+    found = [charge(tree(shifted(), seed=seed)).isel(disciple=0) for seed in range(12)]
+    naive = [coarse_graining(tree(shifted(), seed=seed), flips=200)["tv"] for seed in range(12)]
+    usual = np.mean([getattr(np, of)(one.values) for one in naive])
+    charged = np.mean([float(one["penalty"]) for one in found])
+    assert charged < usual / 2, "half of what noise shows, on average over twelve worlds"
+    assert all(one["penalty"] < 4 * one["mcse"] for one in found)
+
+
+def test_the_greatest_is_read_off_draws_that_did_not_choose_it():
+    worlds = tree(shifted(_3=1.0), shifted(_7=-0.6))
+    found = penalties.build("coarse_graining", of="max")(worlds)
+    truth = variation(np.array([1.0, 0.6]))
+    assert (np.abs(found["penalty"] - truth) < 4 * found["mcse"]).all()
+
+
+def test_the_mean_is_the_mean_over_all_measurements():
+    shift = np.linspace(0.3, 1.5, THINGS)
+    found = penalties.build("coarse_graining")(tree(shift)).isel(disciple=0)
+    assert abs(found["penalty"] - variation(shift).mean()) < 4 * found["mcse"]
+    assert found["mcse"] <= 0.5 * np.sqrt(2 / 2000) * 1.3, "about one measurement's error"
+
+
+def test_the_error_of_a_mean_knows_which_measurements_say_the_same():
+    apart = tree(np.full(THINGS, 0.5))
+    alike = apart.copy(deep=True)
+    alike["predictions"]["y"][:] = apart["predictions"]["y"].values[..., :1]
+    errors = [float(penalties.build("coarse_graining")(w)["mcse"].item()) for w in (apart, alike)]
+    assert errors[1] / errors[0] == pytest.approx(np.sqrt(THINGS), rel=0.5)
+    single = coarse_graining(apart)["mcse"].mean().item()
+    assert errors[1] == pytest.approx(single, rel=0.2)
+
+
+def test_measurements_are_those_that_were_named():
+    charge = penalties.build("coarse_graining", of="max", measurements=["y[0]", "y[1]"])
+    found = charge(tree(shifted(_3=2.0), shifted(_1=2.0)))
+    assert found["penalty"].sel(disciple="a") < 0.1 < 0.6 < found["penalty"].sel(disciple="b")
+
+
+def test_the_joint_total_variation_is_charged_as_it_is_seen():
+    worlds = tree(np.full(THINGS, 1 / np.sqrt(THINGS)))
+    found = penalties.build("joint_coarse_graining")(worlds).isel(disciple=0)
+    assert abs(found["penalty"] - variation(1.0)) < 4 * found["mcse"] + 0.03
+
+
+@given(first=charges, second=charges, weight=weights, other=weights)
+def test_a_sum_adds_what_each_charges_and_a_max_takes_the_greater(first, second, weight, other):
+    parts = {fixed(first, [0.1, 0.2]): weight, fixed(second, [0.3, 0.4]): other}
+    summed = penalties.build(parts)(None)
+    greatest = penalties.build(parts, combine="max")(None)
+    each = np.array([weight * np.array(first), other * np.array(second)])
+    np.testing.assert_allclose(summed["penalty"], each.sum(axis=0))
+    np.testing.assert_allclose(greatest["penalty"], each.max(axis=0))
+    errors = np.array([[0.1 * weight, 0.2 * weight], [0.3 * other, 0.4 * other]])
+    np.testing.assert_allclose(summed["mcse"], errors.sum(axis=0))
+    np.testing.assert_allclose(greatest["mcse"], np.sqrt(np.square(errors).sum(axis=0)))
+
+
+@given(weight=weights, values=charges)
+def test_a_weight_multiplies_charge_error_and_floor(weight, values):
+    one = fixed(values, [0.1, 0.2], floor=[0.3, 0.3])
+    once, scaled = penalties.build(one)(None), penalties.build(one, weight=weight)(None)
+    xr.testing.assert_allclose(weight * once, scaled)
+
+
+def test_the_bound_of_a_sum_covers_errors_that_are_the_same_noise():
+    noise = np.random.default_rng(0).normal(size=4000) * 0.1
+    spread = np.std([2 + noise + (3 + noise)])
+    summed = penalties.build([fixed([2.0], [0.1]), fixed([3.0], [0.1])])(None)
+    assert spread <= float(summed["mcse"].item()) * 1.04  # 3 standard errors of a spread of 4000
+
+
+def test_parts_can_be_built_one_by_one_and_put_together():
+    first = penalties.build("coarse_graining", of="max", weight=2.0)
+    both = penalties.build({first: 0.5, "joint_coarse_graining": 1.0})
+    worlds = tree(shifted(_3=1.0))
+    found = both(worlds)
+    alone = penalties.build("coarse_graining", of="max")(worlds)
+    np.testing.assert_allclose(found["parts"].isel(part=0), alone["penalty"])
+    assert float(found["penalty"].item()) == pytest.approx(float(found["parts"].sum()))
+
+
+def test_two_of_one_kind_keep_names_of_their_own():
+    twice = penalties.build([fixed([1.0]), fixed([2.0])])
+    assert len({label for label, *_ in twice.parts}) == 2
+
+
+def test_an_array_without_errors_counts_as_exact():
+    bare = xr.DataArray([1.0, 2.0], {"disciple": ["a", "b"]})
+    found = penalties.evaluate(lambda worlds: bare, None)
+    assert found.attrs["exact"]
+    assert (found["mcse"] == 0).all()
+    assert not penalties.evaluate(fixed([1.0], [0.1]), None).attrs["exact"]
+    mixed = penalties.build([fixed([1.0]), fixed([2.0], [0.1])])
+    assert not penalties.evaluate(mixed, None).attrs["exact"]
+
+
+def test_disciples_that_are_left_out_may_have_no_number():
+    found = penalties.evaluate(fixed([1.0, np.nan]), None, disciples=["a"])
+    assert found["penalty"].values == [1.0]
+    part = penalties.build([fixed([1.0, np.nan]), fixed([2.0, 1.0])])
+    assert penalties.evaluate(part, None, disciples="a")["penalty"].values == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("penalty", "said"),
+    [
+        (fixed([1.0, np.nan]), "is nan for 'b'"),
+        (
+            fixed([1.0, np.nan], reason=["", "the future does not care"]),
+            "the future does not care",
+        ),
+        (fixed([1.0, -0.5]), "is -0.5 for 'b'"),
+        (fixed([1.0, 2.0], [0.1, np.inf]), "the mcse of"),
+        (lambda worlds: 3.0, "returned a float"),
+        (lambda worlds: xr.Dataset({"tv": 1.0}), "'penalty' and 'mcse'"),
+        (lambda worlds: xr.DataArray([[1.0]], dims=["disciple", "measurement"]), "dims"),
+        (lambda worlds: xr.DataArray([1.0, 2.0], {"disciple": ["erased", "a"]}), "nobody"),
+    ],
+)
+def test_what_is_no_penalty_is_refused_by_its_place(penalty, said):
+    with pytest.raises(CounterfactualError, match=said):
+        penalties.evaluate(penalty, None)
+
+
+def test_a_disciple_it_says_nothing_of_is_missed():
+    with pytest.raises(DiscipleError, match="says nothing of 'c'"):
+        penalties.evaluate(fixed([1.0, 2.0]), None, disciples=["a", "c"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "said"),
+    [
+        ("coarse_grainning", {}, "Did you mean 'coarse_graining'"),
+        ("fine_graining", {}, "no penalty is named"),
+        ("coarse_graining", {"of": "median"}, "There are: 'mean', 'max'"),
+        (["coarse_graining"], {"of": "max"}, "goes with a single name"),
+        ({"coarse_graining": -1.0}, {}, "at least 0"),
+        ({"coarse_graining": "much"}, {}, "got the weight 'much'"),
+        ("coarse_graining", {"weight": np.inf}, "finite"),
+        ("coarse_graining", {"combine": "mean"}, "'sum' or 'max'"),
+        ([], {}, "expected a name"),
+        (3.0, {}, "expected a name"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_anything_runs(asked, options, said):
+    with pytest.raises(CounterfactualError, match=said):
+        penalties.build(asked, **options)
+
+
+def test_halves_need_draws_enough_for_two():
+    with pytest.raises(WorldError, match="two halves"):
+        penalties.build("coarse_graining", of="max")(tree(shifted(), draws=19))
+
+
+def test_every_entry_runs_a_diagnostic_of_its_name():
+    from inference import diagnostics
+
+    assert set(penalties.names()) <= {*diagnostics.__all__, *dir(named_penalties)}
+    assert all(penalties.names().values())
+
+
+@pytest.fixture
+def importance(monkeypatch):
+    """What relative importance says of three worlds: turned round, frozen, not moved at all."""
+    columns = {
+        "trace_distance": [0.0, 0.0, 0.02, -0.03],
+        "signed_distance": [0.0, 1.0, 0.0, 0.0],
+        "log_scale": [0.0, 0.0, -6.0, 0.03],
+        **{f"{name}_mcse": [0.0, 0.03, 0.04, 0.12] for name in ("trace_distance", "log_scale")},
+        "signed_distance_mcse": [0.0, 0.0, 0.0, 0.0],
+        "reason": [""] * 4,
+    }
+    shown = xr.Dataset(
+        {name: ("disciple", column) for name, column in columns.items()},
+        coords={"disciple": ["erased", "flip", "freeze", "null"]},
+    )
+    monkeypatch.setattr(named_penalties, "relative_importance", lambda worlds, **_: shown)
+    return shown
+
+
+def test_relative_importance_is_played_against_by_no_single_trick(importance):
+    found = penalties.build("relative_importance")(xr.DataTree())
+    np.testing.assert_allclose(found["penalty"], [1.0, 1 - 2**-6.0, 0.0], atol=1e-4)
+    alone = penalties.build("relative_importance", of="trace_distance")(xr.DataTree())
+    np.testing.assert_allclose(alone["penalty"], [0.0, 0.02, 0.0])
+
+
+def test_a_rescaling_within_its_error_is_not_charged(importance):
+    found = penalties.build("relative_importance", of="rescaling")(xr.DataTree())
+    assert float(found["penalty"].sel(disciple="null")) == 0.0
+
+
+def test_proportions_that_are_not_there_are_refused_with_their_reason(importance):
+    importance["trace_distance"][1] = np.nan
+    reasons = ["", "the future does not depend on the evidence", "", ""]
+    importance["reason"] = "disciple", reasons
+    with pytest.raises(CounterfactualError, match="'flip': the future does not depend"):
+        penalties.build("relative_importance")(xr.DataTree())
+
+
+def test_scores_are_asked_for_where_a_penalty_reads_them():
+    with pytest.raises(WorldError, match="with_scores"):
+        penalties.build("absolute_importance")(xr.Dataset())
+
+
+def test_a_motive_shows_where_one_goal_stands_out():
+    worlds = tree(shifted(), shifted(), np.full(THINGS, 1.0))
+    found = penalties.build("motive_importance")(worlds)
+    assert found["penalty"].sel(disciple="c") > 2 * found["penalty"].sel(disciple="a") > 0
