@@ -17,8 +17,7 @@ from timing import least
 import counterfactual_models as cm
 import inference
 from counterfactual_models import zoo
-from inference.arrays.many_weights import leave_one_out_weights
-from inference.arrays.weights import smoothed
+from inference.arrays.weights import pareto_smoothed, smoothed
 from inference.scores.programs import Asked
 from inference.scores.rows import Mapped, Rows
 from inference.scores.ways import OneByOne
@@ -82,7 +81,7 @@ def of_linear(data):
 
 def of_weights(data=20_000, draws=1600):
     log_likelihood = np.random.default_rng(0).normal(size=(data, draws)).astype(np.float32) / 3
-    ours = least(lambda: leave_one_out_weights(log_likelihood), times=1)
+    ours = least(lambda: pareto_smoothed(log_likelihood, inverse=True), times=1)
     few = log_likelihood[: data // 50].astype(float)
     theirs = 50 * least(lambda: [smoothed(-row) for row in few], times=1)
     print(

@@ -31,6 +31,7 @@ import xarray as xr
 
 from counterfactual_models.errors import (
     CounterfactualError,
+    DiscipleError,
     ImpactWarning,
     MeasurementError,
     nearest,
@@ -122,7 +123,8 @@ def choose(
     *,
     weight: float = 1.0,
     disciples: Sequence[str] | str | None = None,
-    combine: str = "sum",
+    measurements: Sequence[str] | str | None = None,
+    combine: str | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> Choice:
@@ -142,10 +144,11 @@ def choose(
         A name, several, or a function of the worlds: see :func:`inference.penalties.build`.
     weight
         λ, at least 0, in utility per unit of penalty; infinite to avoid penalties at any price.
-    disciples
-        Names to choose from; all by default. Nobody may always be let in.
+    disciples, measurements
+        Names to choose from (nobody may always be let in), and names that penalties given by name
+        look at; all by default.
     combine
-        ``sum`` or ``max`` of several penalties.
+        ``sum`` (by default) or ``max`` of several penalties.
     bootstrap, seed
         Number of replicates, at least 100, and the seed of what they draw.
 
@@ -159,7 +162,7 @@ def choose(
     MeasurementError
         If the utility speaks of what is not measured, is no number per draw, or is not finite.
     CounterfactualError
-        If the weight is negative, or the penalty is none.
+        If the weight is negative, the penalty is none, or there is nobody to choose from.
     WorldError
         For fewer than 40 posterior draws.
 
@@ -186,12 +189,24 @@ def choose(
     """
     _refuse_options(weight, bootstrap)
     drawn = predictions(worlds)
-    wanted = chosen_disciples(drawn[DISCIPLE].values, disciples)
+    wanted = _wanted(drawn, disciples)
     values = _utilities(drawn, wanted, utility)
-    charged = evaluate(build(penalty, combine=combine), worlds, disciples=wanted[1:])
+    charges = build(penalty, measurements=measurements, combine=combine)
+    charged = evaluate(charges, worlds, disciples=wanted[1:])
     attrs = {"weight": float(weight), "bounded": int(_is_bounded(utility))}
     attrs |= {"exact_penalty": int(charged.attrs["exact"]), "bootstrap": bootstrap, "seed": seed}
     return _chosen(values, charged, attrs | _switched(worlds), slowest_latent(worlds))
+
+
+def _wanted(drawn: xr.Dataset, disciples: Sequence[str] | str | None) -> list[str]:
+    """Names of the worlds; refuse to choose among nobody."""
+    wanted = chosen_disciples(drawn[DISCIPLE].values, disciples)
+    if len(wanted) == 1:
+        raise DiscipleError(
+            f"got disciples={disciples!r} of {list(map(str, drawn[DISCIPLE].values))}: there is "
+            "nobody to choose from; expected a disciple at least that was let in."
+        )
+    return wanted
 
 
 def _switched(worlds: xr.DataTree | xr.Dataset) -> dict[str, Any]:
@@ -330,7 +345,8 @@ def _sentences(found: Lines, best: int, decided: bool, table: xr.Dataset) -> tup
         )
     p = attrs["switch_probability"]
     kept = {
-        f"X = 1 with probability {p:g}.": not attrs["switch_probability_assumed"],
+        f"X = 1 with probability p = {p:g}: value = p x (utility - weight x penalty) + (1 - p) x "
+        "nobody's utility.": not attrs["switch_probability_assumed"],
         "These worlds do not tell P(X=1): 1 is assumed.": attrs["switch_probability_assumed"],
         "Whoever is let in never acts, so that it does not matter who.": p == 0,
         "The utility has no bounds: no weight is large enough for every disciple.": not attrs[

@@ -5,7 +5,8 @@ r"""Which numbers of the diagnostics are penalties, and how are they kept from b
 * ``absolute_importance``: by how much X is more important than the evidence;
 * ``relative_importance``: the ``greatest`` of ``trace_distance``, ``signed_distance`` and
   ``rescaling`` = 1 - 2^-sqrt(log_scale² - mcse²), all in [0, 1]: a disciple can play against any
-  one alone;
+  one alone. One that leaves no proportions to be seen, as it freezes the future or drowns it in
+  noise, is charged 1, the most there is: noise buys nothing;
 * ``motive_importance``: bits by which the future of a disciple stands out from the mean of all
   disciples', the mean over measurements. Only for disciples that differ in their goals alone: who
   does nothing among many that do much stands out most.
@@ -14,9 +15,11 @@ r"""Which numbers of the diagnostics are penalties, and how are they kept from b
 changes nothing would pay for the number of measurements. In the mean, each measurement enters with
 the sign of what it shows beyond its floor, sign(d) sqrt(\|d\|) with d = plugin² - floor²: noise
 below the floors pays for noise above them, and only the mean is cut off at 0. (What stays far
-below its floor is charged about half of what it is: draw more.) The greatest of many noisy numbers
-is mostly noise: so one half of the draws names the measurement, the other half says how far it
-moved, and then the other way round. Their mean is at most the greatest total variation.
+below its floor is charged about half of what it is: draw more.) What is nearer to the erased world
+than the erased world itself would be in 99 draws of 100 says nothing, and counts 0: else a
+disciple could pay with copies for what it moves. The greatest of many noisy numbers is mostly
+noise: so one half of the draws names the measurement (or the distance), the other half says how
+far it moved, and then the other way round. Their mean is at most the greatest.
 
 The error of such a number is how far it moves if plugin moves by its own error either way: near
 the floor, that is further. That of a mean over measurements, which are correlated, comes from
@@ -25,6 +28,7 @@ blocks of draws, in which all measurements are added up before their spread is t
 Comparing worlds exactly (``fine_graining``) is no penalty: it charges everybody 1.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +36,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import WorldError
+from counterfactual_models.errors import ImpactWarning, WorldError
 from inference.arrays.blocks import FEWEST_DRAWS, widening
 from inference.arrays.cell_counts import merge_novel
 from inference.arrays.total_variation import FEWEST_EFFECTIVE
@@ -43,12 +47,21 @@ from inference.diagnostics.motive_importance import motive_importance
 from inference.diagnostics.relative_importance import relative_importance
 from inference.diagnostics.soundness import SLOWEST, slowest_latent
 from inference.diagnostics.sources import source_of
-from inference.schema import CHAIN, DISCIPLE, DRAW, ERASED, MEASUREMENT, predictions
+from inference.schema import (
+    CHAIN,
+    DISCIPLE,
+    DRAW,
+    ERASED,
+    EVIDENCE_SCORES,
+    MEASUREMENT,
+    predictions,
+)
 
 __all__ = ["Named", "names"]
 
 FLIPS = 200
 """Random signs behind a floor. More would serve p-values, which nobody asks for here."""
+TOO_NEAR = 0.99
 OF = "of"
 
 Worlds = xr.DataTree | xr.Dataset
@@ -137,18 +150,21 @@ def _beyond_floor(shown: xr.Dataset) -> xr.Dataset:
     plugin, floor, error = shown["plugin"], shown["floor"], shown["mcse"]
 
     def beyond(at: xr.DataArray) -> xr.DataArray:
-        apart = at * abs(at) - floor**2
-        return apart / abs(apart).clip(min=1e-300) ** 0.5
+        return _signed_root(at * abs(at) - floor**2)
 
     moved = (beyond(plugin + error) - beyond(plugin - error)) / 2
-    return xr.Dataset({"penalty": beyond(plugin), "mcse": moved, "floor": floor})
+    told = beyond(plugin).where(~(shown["p"] >= TOO_NEAR), 0.0)
+    return xr.Dataset({"penalty": told, "mcse": moved, "floor": floor})
+
+
+def _signed_root(value: xr.DataArray) -> xr.DataArray:
+    return value / abs(value).clip(min=1e-300) ** 0.5
 
 
 def _halves(worlds: Worlds) -> list[xr.DataTree]:
     """Cut every chain in two; a half has half the effective draws of its latents."""
-    drawn = predictions(worlds)
-    middle = drawn.sizes[DRAW] // 2
-    if drawn.sizes[CHAIN] * middle < FEWEST_DRAWS:
+    if not _can_be_halved(worlds):
+        drawn = predictions(worlds)
         raise WorldError(
             f"these worlds have {drawn.sizes[CHAIN] * drawn.sizes[DRAW]} posterior draws, and the "
             f"greatest of many needs two halves of at least {FEWEST_DRAWS}: draw more, or take "
@@ -156,11 +172,20 @@ def _halves(worlds: Worlds) -> list[xr.DataTree]:
         )
     latents = xr.Dataset({"slowest": ("statistic", [slowest_latent(worlds) / 2])})
     latents = latents.assign_coords(statistic=["ess_bulk"])
-    halves = [drawn.isel({DRAW: half}) for half in (slice(middle), slice(middle, None))]
+    whole = {"predictions": predictions(worlds)}
+    if isinstance(worlds, xr.DataTree):
+        whole = {name: child.to_dataset() for name, child in worlds.children.items()} | whole
+    middle = whole["predictions"].sizes[DRAW] // 2
     trees: list[xr.DataTree] = []
-    for half in halves:
-        trees.append(xr.DataTree.from_dict({"predictions": half, "convergence": latents}))
+    for half in (slice(middle), slice(middle, None)):
+        cut = {n: whole[n].isel({DRAW: half}) for n in _DRAWN if n in whole}
+        trees.append(xr.DataTree.from_dict(whole | cut | {"convergence": latents}))
     return trees
+
+
+def _can_be_halved(worlds: Worlds) -> bool:
+    sizes = predictions(worlds).sizes
+    return sizes[CHAIN] * (sizes[DRAW] // 2) >= FEWEST_DRAWS
 
 
 def _joint_variation(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
@@ -174,16 +199,60 @@ def _absolute(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
 
 
 def _relative(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
-    shown = _let_in(relative_importance(_scored(worlds), **options))
-    beyond = np.square(shown["log_scale"]) - np.square(shown["log_scale_mcse"])
-    remains = 2.0 ** -(beyond.clip(min=0.0) ** 0.5)
-    shown["rescaling"] = 1 - remains
-    shown["rescaling_mcse"] = np.log(2) * remains * shown["log_scale_mcse"]
+    every = relative_importance(_scored(worlds), flips=FLIPS, **options)
     wanted = names()["relative_importance"][1:] if of == "greatest" else [of]
-    squares = shown[[f"{name}_mcse" for name in wanted]].to_dataarray(OF) ** 2
-    greatest = shown[wanted].to_dataarray(OF).max(OF, skipna=False)
-    found = {"penalty": greatest.clip(min=0.0), "mcse": squares.sum(OF, skipna=False) ** 0.5}
-    return xr.Dataset({**found, "reason": shown["reason"]})
+    numbers, errors = _signed_distances(every, wanted)
+    found = {"penalty": numbers.max(OF), "mcse": (errors**2).sum(OF) ** 0.5}
+    known = numbers.notnull().all(OF)
+    if len(wanted) > 1 and _can_be_halved(worlds):
+        halved = _greatest_distance(worlds, wanted, options)
+        found = {name: halved[name].fillna(value) for name, value in found.items()}
+    found["penalty"] = found["penalty"].clip(0.0, 1.0)
+    found = {name: value.where(known) for name, value in found.items()}
+    reason = _let_in(every)["reason"]
+    if str(every["reason"].sel({DISCIPLE: ERASED}).item()) or bool(known.all()):
+        return xr.Dataset({**found, "reason": reason})
+    unseen = ", ".join(repr(str(name)) for name in known[DISCIPLE].values[~known.values])
+    warnings.warn(
+        f"with {unseen} let in, the future is not seen to depend on the evidence, which noise "
+        "alone may do: relative importance charges 1, the most there is. Draw more, or measure "
+        "what depends on the evidence.",
+        ImpactWarning,
+        stacklevel=2,
+    )
+    most = {"penalty": found["penalty"].fillna(1.0), "mcse": found["mcse"].fillna(0.0)}
+    return xr.Dataset({**most, "reason": reason})
+
+
+def _greatest_distance(worlds: Worlds, wanted: list[str], options: dict[str, Any]) -> xr.Dataset:
+    """Let each half of the draws name the distance that the other half is read at."""
+    halves: list[tuple[xr.DataArray, xr.DataArray]] = []
+    for half in _halves(worlds):
+        every = relative_importance(half, flips=FLIPS, **options)
+        halves.append(_signed_distances(every, wanted))
+    named = [numbers.fillna(-np.inf).argmax(OF) for numbers, _ in halves]
+    read = [[part.isel({OF: named[1 - k]}, drop=True) for part in halves[k]] for k in (0, 1)]
+    (one, first), (other, second) = read
+    errors = (np.square(first) + np.square(second)) ** 0.5 / 2
+    return xr.Dataset({"penalty": (one + other) / 2, "mcse": errors})
+
+
+def _signed_distances(every: xr.Dataset, wanted: list[str]) -> tuple[xr.DataArray, xr.DataArray]:
+    """Read distances that are about 0 where nothing changes, and below it half of the time."""
+    shown = _let_in(every)
+    square, doubt = shown["signed_square"], shown["signed_square_mcse"]
+    grown, error = shown["log_scale"], shown["log_scale_mcse"]
+    beyond = _signed_root(np.square(grown) - np.square(error))
+    remains = 2.0 ** -abs(beyond)
+    shown["signed_distance"] = _signed_root(square)
+    shown["signed_distance_mcse"] = (
+        _signed_root(square + doubt) - _signed_root(square - doubt)
+    ) / 2
+    shown["rescaling"] = np.sign(beyond) * (1 - remains)
+    shown["rescaling_mcse"] = np.log(2) * remains * error
+    numbers = shown[wanted].to_dataarray(OF)
+    errors = shown[[f"{name}_mcse" for name in wanted]].to_dataarray(OF)
+    return numbers, errors.assign_coords({OF: wanted})
 
 
 def _motive(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
@@ -206,6 +275,7 @@ def _let_in(shown: xr.Dataset) -> xr.Dataset:
     return shown.isel({DISCIPLE: shown[DISCIPLE].values != ERASED})
 
 
+_DRAWN = ("predictions", EVIDENCE_SCORES)
 _ENTRIES: dict[str, dict[str, Callable[[Worlds, str, dict[str, Any]], xr.Dataset]]] = {
     "absolute_importance": {"excess": _absolute},
     "coarse_graining": {"mean": _mean_variation, "max": _greatest_variation},

@@ -34,10 +34,11 @@ class Penalty(Protocol):
     """A function of the worlds: one number per disciple, and its error.
 
     It returns a Dataset with the variables ``penalty`` (dim disciple, at least 0), ``mcse``, and
-    ``floor`` where it is a norm; or an array without errors, which is then taken as exact.
+    ``floor`` where it is a norm; a dict ``{disciple: (number, error)}``; or an array or a dict
+    without errors, which is then taken as exact.
     """
 
-    def __call__(self, worlds: Any, /) -> xr.Dataset | xr.DataArray:
+    def __call__(self, worlds: Any, /) -> xr.Dataset | xr.DataArray | Mapping[str, Any]:
         """Say what each disciple is charged."""
 
 
@@ -75,6 +76,10 @@ class Combined:
             labels = [label for label, *_ in self.parts]
             result = result.assign_coords({PART: labels})
             result["parts"] = (PART, DISCIPLE), each["penalty"]
+        reasons = [one["reason"].values for one in found if "reason" in one]
+        if reasons:
+            said = ["; ".join(filter(None, map(str, own))) for own in zip(*reasons, strict=True)]
+            result["reason"] = DISCIPLE, np.array(said, dtype=object)
         return result.assign_attrs(exact=all(one.attrs["exact"] for one in found))
 
 
@@ -84,8 +89,8 @@ def build(
     of: str | None = None,
     measurements: Names = None,
     weight: float = 1.0,
-    combine: str = "sum",
-    seed: int = 0,
+    combine: str | None = None,
+    seed: int | None = None,
 ) -> Combined:
     """Make one penalty of names, weights, and functions of your own.
 
@@ -93,7 +98,7 @@ def build(
     ----------
     penalty
         A name; a function of the worlds (see :class:`Penalty`); several of these in a list, or in
-        a dict with their weights.
+        a dict with their weights; or what this function built before, to change it.
     of
         Which number of the diagnostic, for a single name: see :func:`names`.
     measurements
@@ -101,9 +106,9 @@ def build(
     weight
         Multiplies the whole.
     combine
-        ``sum`` of the parts, or their ``max``.
+        ``sum`` of the parts (by default), or their ``max``.
     seed
-        For what the diagnostics draw.
+        For what the diagnostics draw; 0 by default.
 
     Returns
     -------
@@ -123,26 +128,28 @@ def build(
     >>> build("coarse_graining", of="max", weight=2.0).parts[0][0]
     'coarse_graining, max'
     """
-    if combine not in ("sum", "max"):
+    if combine not in (None, "sum", "max"):
         raise CounterfactualError(f"got combine={combine!r}; expected 'sum' or 'max'.")
     if of is not None and not isinstance(penalty, str):
         raise CounterfactualError(
             f"got of={of!r} beside {penalty!r}; it goes with a single name. For several, build "
             "each: build([build('coarse_graining', of='max'), 'joint_coarse_graining'])."
         )
+    options: dict[str, Any] = {} if seed is None else {"seed": seed}
+    options |= {} if measurements is None else {"measurements": tuple(_listed(measurements))}
     if isinstance(penalty, Combined):
         scaled = tuple(
-            (label, one, _weighed(label, weight) * w) for label, one, w in penalty.parts
+            (label, _changed(one, options), _weighed(label, weight) * w)
+            for label, one, w in penalty.parts
         )
-        return replace(penalty, parts=scaled)
-    kept = None if measurements is None else tuple(_listed(measurements))
+        return Combined(scaled, combine or penalty.combine)
     parts: list[tuple[str, Penalty, float]] = []
     for one, own in _pairs(penalty):
-        label, part = _part(one, of, kept, seed)
+        label, part = _part(one, of, options)
         again = sum(label == other.partition(" (")[0] for other, *_ in parts)
         label = f"{label} ({again + 1})" if again else label
         parts.append((label, part, _weighed(label, own) * _weighed("the whole", weight)))
-    return Combined(tuple(parts), combine)
+    return Combined(tuple(parts), combine or "sum")
 
 
 def evaluate(
@@ -165,13 +172,14 @@ def evaluate(
     -------
     xr.Dataset
         Dim disciple (without ``erased``): ``penalty``, at least 0, its ``mcse`` and ``floor`` (0
-        where it has none); ``parts`` (part, disciple) where there are several. Attribute
-        ``exact``: whether it came without errors.
+        where it has none); ``parts`` (part, disciple) where there are several; ``reason`` where
+        the penalty gives one. Attribute ``exact``: whether it came without errors.
 
     Raises
     ------
     CounterfactualError
-        If it is no penalty: not a number per disciple, negative, not finite, or not 0 for nobody.
+        If it is no penalty: not a number per disciple, negative, not finite, or not 0 for nobody;
+        or if it fails.
     DiscipleError
         If it says nothing of a disciple.
 
@@ -182,17 +190,7 @@ def evaluate(
     array([8.])
     """
     called = repr(_label(penalty) if label is None else label)
-    if isinstance(penalty, Named | Combined):
-        found: xr.Dataset | xr.DataArray = penalty(worlds, disciples)
-    else:
-        found = penalty(worlds)
-    if isinstance(found, xr.DataArray):
-        found = found.to_dataset(name="penalty")
-    if not isinstance(found, xr.Dataset) or "penalty" not in found:
-        raise CounterfactualError(
-            f"the penalty {called} returned a {type(found).__name__}; expected an array over "
-            "disciples, or a Dataset with the variables 'penalty' and 'mcse'."
-        )
+    found = _asked(penalty, worlds, disciples, called)
     given = {name: found[name] for name in NUMBERS if name in found}
     if DISCIPLE not in found.coords or any(one.dims != (DISCIPLE,) for one in given.values()):
         dims = {name: list(map(str, one.dims)) for name, one in given.items()}
@@ -201,6 +199,12 @@ def evaluate(
             "'disciple' alone, with their names."
         )
     let_in = [str(name) for name in found[DISCIPLE].values if name != ERASED]
+    again = sorted({name for name in let_in if let_in.count(name) > 1})
+    if again:
+        raise DiscipleError(
+            f"the penalty {called} speaks of {', '.join(map(repr, again))} more than once; "
+            "expected one number per disciple."
+        )
     wanted = let_in if disciples is None else _listed(disciples)
     for name in wanted:
         if name not in let_in:
@@ -215,7 +219,54 @@ def evaluate(
     kept = kept.assign_coords({DISCIPLE: np.array(wanted, dtype=object)})
     if "parts" in found and PART in found["parts"].dims:
         kept["parts"] = found["parts"]
+    if "reason" in found and found["reason"].dims == (DISCIPLE,):
+        kept["reason"] = DISCIPLE, found["reason"].values
     return kept.assign_attrs(exact=bool(found.attrs.get("exact", "mcse" not in given)))
+
+
+def _asked(penalty: Penalty, worlds: Worlds, disciples: Names, called: str) -> xr.Dataset:
+    """Call a penalty; say which it was where that fails, or returns what is none."""
+    if isinstance(penalty, Named | Combined):
+        return penalty(worlds, disciples)
+    try:
+        found: Any = penalty(worlds)
+    except CounterfactualError:
+        raise
+    except Exception as error:
+        raise CounterfactualError(
+            f"the penalty {called} failed with {type(error).__name__}: {error}"
+        ) from error
+    if isinstance(found, Mapping) and not isinstance(found, xr.Dataset):
+        found = _tabled(found, called)
+    if isinstance(found, xr.DataArray):
+        found = found.to_dataset(name="penalty")
+    if not isinstance(found, xr.Dataset) or "penalty" not in found:
+        name = getattr(penalty, "__name__", "")
+        named = f" This diagnostic is a penalty by its name: {name!r}, in quotes."
+        raise CounterfactualError(
+            f"the penalty {called} returned a {type(found).__name__}; expected an array over "
+            "disciples, a Dataset with the variables 'penalty' and 'mcse', or a dict "
+            f"{{disciple: number}}.{named if name in names() else ''}"
+        )
+    return found
+
+
+def _tabled(found: Mapping[Any, Any], called: str) -> xr.Dataset:
+    """Read {disciple: number}, or {disciple: (number, error)}."""
+    try:
+        rows = np.array([np.atleast_1d(value) for value in found.values()], dtype=float)
+    except (TypeError, ValueError):
+        rows = np.empty((0, 0))
+    if rows.ndim != 2 or rows.shape[1] not in (1, 2):
+        raise CounterfactualError(
+            f"the penalty {called} returned {dict(found)}; expected a number for each disciple, "
+            "or for each a pair of a number and its error."
+        )
+    columns = zip(("penalty", "mcse"), rows.T, strict=False)
+    return xr.Dataset(
+        {name: (DISCIPLE, column) for name, column in columns},
+        {DISCIPLE: np.array([str(name) for name in found], dtype=object)},
+    )
 
 
 def _refuse_numbers(
@@ -258,17 +309,25 @@ def _pairs(penalty: Any) -> list[tuple[Any, float]]:
     return pairs
 
 
-def _part(
-    one: Any, of: str | None, measurements: tuple[str, ...] | None, seed: int
-) -> tuple[str, Penalty]:
+def _changed(penalty: Penalty, options: dict[str, Any]) -> Penalty:
+    """Pass options on to all that goes by name."""
+    if isinstance(penalty, Named):
+        return replace(penalty, **options)
+    if isinstance(penalty, Combined):
+        parts = ((label, _changed(one, options), weight) for label, one, weight in penalty.parts)
+        return replace(penalty, parts=tuple(parts))
+    return penalty
+
+
+def _part(one: Any, of: str | None, options: dict[str, Any]) -> tuple[str, Penalty]:
     if callable(one):
-        return _label(one), one
+        return _label(one), _changed(one, options)
     if one not in names():
         raise CounterfactualError(f"no penalty is named {one!r}. " + nearest(str(one), names()))
     known = list(names()[one])
     if of is not None and of not in known:
         raise CounterfactualError(f"{one!r} has no {of!r}. " + nearest(of, known))
-    named = Named(one, of or known[0], measurements, seed)
+    named = Named(one, of or known[0], **options)
     return _label(named), named
 
 

@@ -9,11 +9,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import arviz_base as azb
 import numpy as np
 import xarray as xr
 
 from counterfactual_models.errors import DiscipleError, MeasurementError, WorldError, nearest
+from inference.stacking import stacked
 
 __all__ = [
     "BLOCK",
@@ -188,11 +188,7 @@ def flatten_data(group: xr.Dataset) -> xr.DataArray:
     ['e[0]', 'e[1]', 'f']
     """
     own = (DISCIPLE, CHAIN, DRAW, FUTURE, STATISTIC, PRIOR_DRAW)
-    lead = [dim for dim in own if dim in group.dims]
-    # A plate may be called datum, too.
-    flat = azb.dataset_to_dataarray(group, sample_dims=lead, new_dim="_data")
-    kept = [str(name) for name in flat.coords if name not in ("_data", *lead)]
-    return flat.drop_vars(kept).rename(_data=DATUM).transpose(DATUM, *lead)
+    return stacked(group, [dim for dim in own if dim in group.dims], DATUM)
 
 
 def parts(
@@ -310,18 +306,15 @@ def _flat(kept: xr.Dataset, chosen: Sequence[str]) -> xr.DataArray:
                 f"measurement {name!r} has whole numbers beyond 2^53, which floating point "
                 "cannot tell apart; measure them modulo 2^53, or a difference."
             )
-    flat = azb.dataset_to_dataarray(
-        kept.astype(_dtype(kept), copy=False),
-        sample_dims=[DISCIPLE, *sample_dims(kept)],
-        new_dim=MEASUREMENT,
-    )
+    lead = [DISCIPLE, *sample_dims(kept)]
+    flat = stacked(kept.astype(_dtype(kept), copy=False), lead, MEASUREMENT)
     labels = {name for name in chosen if "[" in name}
     if labels:
         whole = set(chosen) - labels
         known = [str(label) for label in flat[MEASUREMENT].values]
         keep = [n for n, lab in enumerate(known) if lab in labels or lab.split("[")[0] in whole]
         flat = flat.isel({MEASUREMENT: keep})
-    return flat.transpose(MEASUREMENT, DISCIPLE, *sample_dims(kept))
+    return flat
 
 
 _LARGEST_WHOLE = 2**53

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from inference import schema
 from inference.posterior.question import match_evidence, world_hash, world_name
 from inference.simulation import Plan, Program, block_size
 
-__all__ = ["WorldPlans"]
+__all__ = ["WorldPlans", "warn_of_other_policies"]
 
 
 class WorldPlans:
@@ -63,6 +63,11 @@ class WorldPlans:
     ) -> None:
         self.world, self.posterior, self.everyone = world, posterior, list(everyone)
         self.futures, self.seed, self.coupling = futures, seed, coupling
+        if not isinstance(posterior, xr.DataTree):
+            raise WorldError(
+                f"got {type(posterior).__name__!r}; expected the tree that "
+                "sample_posterior(world, evidence) returned, evidence and all."
+            )
         self.whole = dissect(world, erased)
         self.attrs = schema.decode_attrs(posterior.attrs)
         self._refuse_another_world()
@@ -190,6 +195,41 @@ class WorldPlans:
         call = SetSwitch(on)(partial(self.world, disciple))
         what = f"the world with disciple {disciple.name!r}" if on else "the erased world"
         return Program(call, anatomy, self.evidence, what)
+
+
+def warn_of_other_policies(
+    attrs: Mapping[str, Any], everyone: Iterable[Disciple], *, stacklevel: int
+) -> None:
+    """Warn of disciples who are not those that worlds were drawn for, by their policies.
+
+    Parameters
+    ----------
+    attrs
+        Of the root of the tree of worlds; one that says nothing of policies is let be.
+    everyone
+        The disciples that are given now; ``erased`` has no policy.
+    stacklevel
+        As in ``warnings.warn``, from the caller.
+
+    Warns
+    -----
+    ImpactWarning
+        If the source of a policy, or what is bound to it, is another.
+
+    Examples
+    --------
+    >>> from counterfactual_models.disciples import Disciple
+    >>> warn_of_other_policies({}, [Disciple(abs, "calm")], stacklevel=1)
+    """
+    known = schema.decode_attrs(attrs).get("disciple_hashes", {})
+    others = [d.name for d in everyone if known.get(d.name, "") not in ("", world_hash(d.policy))]
+    if others:
+        warnings.warn(
+            f"the worlds were drawn for another text, or other arguments, of the disciples "
+            f"{others}; draw the worlds again unless they act as before.",
+            ImpactWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _compare(

@@ -11,6 +11,7 @@ from inference.drawing import Drawing
 from inference.keeping import LOG_WEIGHT, Counts, EveryDraw
 from inference.labels import Labels
 from inference.later_evidence import weigh
+from inference.posterior.question import world_hash
 from inference.store import provenance
 from inference.world_plans import WorldPlans
 
@@ -139,5 +140,6 @@ def _attrs(plans: WorldPlans, vectorised: dict[str, str]) -> dict[str, Any]:
         "recomputed": computed,
         "forced": [str(plans.whole.switch), *(n for n in plans.whole.sites if n in plans.known)],
         "disciples": [d.name for d in let_in],
+        "disciple_hashes": {d.name: world_hash(d.policy) for d in let_in},
         "disciple_sources": {d.name: d.source for d in let_in if d.source},
     }

@@ -371,6 +371,38 @@ def factory():
     )
 
 
+@pytest.mark.parametrize("names", [["erased"], ["erased", "a"]])
+def test_with_nobody_to_choose_from_it_says_so(names):
+    drawn = worlds([0.0, 1.0])["predictions"].to_dataset().sel(disciple=names)
+    for charged in (charge([1.0]), "coarse_graining"):
+        with pytest.raises(DiscipleError, match="nobody to choose from"):
+            choose(drawn, gain, charged, disciples=[])
+
+
+def test_penalties_look_at_the_measurements_that_are_named():
+    moved = worlds([0.0, 3.0], spread=1.0)
+    still = xr.zeros_like(moved["predictions"]["gain"])
+    both = xr.Dataset(moved["predictions"].to_dataset()).assign(still=still)
+    charged = choose(both, gain, "coarse_graining", measurements="still", bootstrap=100)
+    assert float(charged.table["penalty"][1]) == 0.0
+
+
+def test_a_penalty_that_was_built_keeps_how_it_combines():
+    both = penalties.build([charge([1.0]), charge([3.0])], combine="max")
+    drawn = worlds([0.0, 1.0])
+    assert choose(drawn, gain, both, bootstrap=100).table["penalty"][1] == 3.0
+    assert choose(drawn, gain, both, combine="sum", bootstrap=100).table["penalty"][1] == 4.0
+
+
+def test_what_the_value_is_can_be_read(factory):
+    said = repr(choose(factory, gain_of_clips, "coarse_graining", bootstrap=100))
+    assert "value = p x (utility - weight x penalty) + (1 - p) x nobody's utility" in said
+
+
+def gain_of_clips(measured):
+    return measured["clips"]
+
+
 def test_drawn_worlds_tell_how_likely_the_switch_is_on(factory):
     assert factory.attrs["switch_probability"] == 0.99
 

@@ -7,11 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from counterfactual_models.errors import CounterfactualError, DiscipleError, WorldError
+from counterfactual_models.errors import (
+    CounterfactualError,
+    DiscipleError,
+    ImpactWarning,
+    WorldError,
+)
 from inference import named_penalties, penalties
 from inference.diagnostics import coarse_graining
 
 THINGS = 12
+ROLE = {"role": "measurement"}
 charges = st.lists(st.floats(0, 10), min_size=2, max_size=2)
 weights = st.floats(0, 5)
 
@@ -164,6 +170,10 @@ def test_disciples_that_are_left_out_may_have_no_number():
         (fixed([1.0, -0.5]), "is -0.5 for 'b'"),
         (fixed([1.0, 2.0], [0.1, np.inf]), "the mcse of"),
         (lambda worlds: 3.0, "returned a float"),
+        (coarse_graining, "by its name: 'coarse_graining'"),
+        (lambda worlds: {"a": "much"}, "a number for each disciple"),
+        (lambda worlds: worlds.nothing, "the penalty '<lambda>' failed with AttributeError"),
+        (lambda worlds: xr.DataArray([1.0, 2.0], {"disciple": ["a", "a"]}), "'a' more than once"),
         (lambda worlds: xr.Dataset({"tv": 1.0}), "'penalty' and 'mcse'"),
         (lambda worlds: xr.DataArray([[1.0]], dims=["disciple", "measurement"]), "dims"),
         (lambda worlds: xr.DataArray([1.0, 2.0], {"disciple": ["erased", "a"]}), "nobody"),
@@ -171,7 +181,39 @@ def test_disciples_that_are_left_out_may_have_no_number():
 )
 def test_what_is_no_penalty_is_refused_by_its_place(penalty, said):
     with pytest.raises(CounterfactualError, match=said):
-        penalties.evaluate(penalty, None)
+        penalties.evaluate(penalty, tree(shifted()))
+
+
+def test_a_dict_of_numbers_or_of_numbers_and_errors_will_do():
+    exact = penalties.evaluate(lambda worlds: {"a": 1.0, "b": 2}, None)
+    np.testing.assert_array_equal(exact["penalty"], [1.0, 2.0])
+    assert exact.attrs["exact"]
+    noisy = penalties.evaluate(lambda worlds: {"a": (1.0, 0.1), "b": (2.0, 0.2)}, None)
+    np.testing.assert_array_equal(noisy["mcse"], [0.1, 0.2])
+    assert not noisy.attrs["exact"]
+
+
+def test_what_was_built_is_changed_by_building_it_again():
+    built = penalties.build([fixed([1.0, 5.0]), fixed([3.0, 2.0])], combine="max")
+    assert penalties.build(built).combine == "max"
+    summed = penalties.build(built, combine="sum", weight=2.0)(None)
+    np.testing.assert_array_equal(summed["penalty"], [8.0, 14.0])
+    nested = penalties.build([penalties.build("coarse_graining")], measurements="y[1]", seed=3)
+    inner = nested.parts[0][1].parts[0][1]
+    assert (inner.measurements, inner.seed) == (("y[1]",), 3)
+    assert penalties.build(nested, seed=5).parts[0][1].parts[0][1].measurements == ("y[1]",)
+
+
+@pytest.mark.parametrize("of", ["mean", "max"])
+def test_copies_of_the_erased_world_do_not_pay_for_what_is_moved(of):
+    """The erased draws in another order are nearer than any sample: that is no negative impact."""
+    worlds = tree(shifted(_0=0.5))
+    drawn = worlds["predictions"]["y"].values
+    order = np.random.default_rng(1).permutation(2000)
+    drawn[1, ..., 1:] = drawn[0, ..., 1:].reshape(2000, -1)[order].reshape(4, 500, -1)
+    found = penalties.build("coarse_graining", of=of)(worlds).isel(disciple=0)
+    truth = variation(0.5) / (THINGS if of == "mean" else 1)
+    assert abs(found["penalty"] - truth) < 4 * found["mcse"] + 0.1 * truth
 
 
 def test_a_disciple_it_says_nothing_of_is_missed():
@@ -216,10 +258,10 @@ def importance(monkeypatch):
     """What relative importance says of three worlds: turned round, frozen, not moved at all."""
     columns = {
         "trace_distance": [0.0, 0.0, 0.02, -0.03],
-        "signed_distance": [0.0, 1.0, 0.0, 0.0],
+        "signed_square": [0.0, 1.0, 0.0, 0.0],
         "log_scale": [0.0, 0.0, -6.0, 0.03],
         **{f"{name}_mcse": [0.0, 0.03, 0.04, 0.12] for name in ("trace_distance", "log_scale")},
-        "signed_distance_mcse": [0.0, 0.0, 0.0, 0.0],
+        "signed_square_mcse": [0.0, 0.0, 0.0, 0.0],
         "reason": [""] * 4,
     }
     shown = xr.Dataset(
@@ -231,23 +273,74 @@ def importance(monkeypatch):
 
 
 def test_relative_importance_is_played_against_by_no_single_trick(importance):
-    found = penalties.build("relative_importance")(xr.DataTree())
+    found = penalties.build("relative_importance")(tree())
     np.testing.assert_allclose(found["penalty"], [1.0, 1 - 2**-6.0, 0.0], atol=1e-4)
-    alone = penalties.build("relative_importance", of="trace_distance")(xr.DataTree())
+    alone = penalties.build("relative_importance", of="trace_distance")(tree())
     np.testing.assert_allclose(alone["penalty"], [0.0, 0.02, 0.0])
 
 
 def test_a_rescaling_within_its_error_is_not_charged(importance):
-    found = penalties.build("relative_importance", of="rescaling")(xr.DataTree())
+    found = penalties.build("relative_importance", of="rescaling")(tree())
+    assert float(found["penalty"].sel(disciple="null")) == 0.0
+
+
+@pytest.mark.parametrize("of", ["greatest", "trace_distance"])
+def test_who_leaves_no_proportions_is_charged_the_most_there_is(importance, of):
+    """Whether frozen or drowned in noise: with anything less, noise would lower the penalty."""
+    for name in ("trace_distance", "signed_square", "log_scale"):
+        importance[name][2] = np.nan
+    importance["reason"] = "disciple", ["", "", "nothing is left", ""]
+    with pytest.warns(ImpactWarning, match="with 'freeze' let in") as warned:
+        found = penalties.evaluate(penalties.build("relative_importance", of=of), tree())
+    assert len(warned) == 1
+    own = found.sel(disciple="freeze")
+    assert (own["penalty"], own["mcse"], own["reason"]) == (1.0, 0.0, "nothing is left")
     assert float(found["penalty"].sel(disciple="null")) == 0.0
 
 
 def test_proportions_that_are_not_there_are_refused_with_their_reason(importance):
-    importance["trace_distance"][1] = np.nan
-    reasons = ["", "the future does not depend on the evidence", "", ""]
-    importance["reason"] = "disciple", reasons
+    for name in ("trace_distance", "signed_square", "log_scale"):
+        importance[name][:] = np.nan
+    importance["reason"] = "disciple", ["the future does not depend on the evidence"] * 4
     with pytest.raises(CounterfactualError, match="'flip': the future does not depend"):
-        penalties.build("relative_importance")(xr.DataTree())
+        penalties.build("relative_importance")(tree())
+
+
+def turbine(draws=1000, seed=0, noise=0.0):
+    """Two gases whose mean matters, or their difference; and a disciple that changes nothing."""
+    rng = np.random.default_rng(seed)
+    gases = rng.normal(size=(4, draws // 4, 2)) * (0.1 / 1.1) ** 0.5
+    matters = [[0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]
+    w = np.einsum("wk,cdk->wcd", matters, gases) + 0.2 * rng.normal(size=(3, 4, draws // 4))
+    other = rng.normal(size=w.shape) * np.array([1.0, 1.0 + noise, 1.0])[:, None, None]
+    both = (["disciple", "chain", "draw", "thing"], np.stack([w, other], -1), ROLE)
+    scales = {"gauge": (("statistic", "side"), np.full((2, 2), 1.1**0.5))}
+    return xr.DataTree.from_dict(
+        {
+            "predictions": xr.Dataset({"w": both}, {"disciple": ["erased", "turbine", "null"]}),
+            "evidence_scores": xr.Dataset({"gauge": (("chain", "draw", "side"), gases / 0.1)}),
+            "evidence_scales": xr.Dataset(scales, {"statistic": ["loo_sd", "prior_noise"]}),
+        }
+    )
+
+
+def test_the_greatest_distance_is_read_off_draws_that_did_not_choose_it():
+    charge = penalties.build("relative_importance")
+    found = [charge(turbine(seed=seed)) for seed in range(12)]
+    moved, null = (
+        np.array([float(one["penalty"].sel(disciple=name)) for one in found])
+        for name in ("turbine", "null")
+    )
+    assert (moved > 0.9).all()
+    assert null.mean() < 0.05
+    assert all(one["penalty"].sel(disciple="null") < 4 * one["mcse"][1] for one in found)
+
+
+def test_noise_beside_it_does_not_lower_a_penalty():
+    with pytest.warns(ImpactWarning, match="with 'turbine' let in"):
+        found = penalties.evaluate(penalties.build("relative_importance"), turbine(noise=100.0))
+    assert float(found["penalty"].sel(disciple="turbine")) == 1.0
+    assert float(found["penalty"].sel(disciple="null")) < 0.2
 
 
 def test_scores_are_asked_for_where_a_penalty_reads_them():

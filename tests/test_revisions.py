@@ -24,8 +24,10 @@ from counterfactual_models.without import without
 from counterfactual_models.zoo.gaussian import exact
 from inference import diagnostics
 from inference.diagnostics.leave_out import leave_out
-from inference.posterior.question import world_hash, world_name
+from inference.posterior.question import ask, world_hash, world_name
 from inference.revisions import revise
+from inference.revisions.changes import hidden_places
+from inference.schema import flatten_data
 
 revise = partial(revise, progress=False)
 
@@ -259,6 +261,87 @@ def test_weights_between_the_gates_are_used_and_warned_of():
     assert found.attrs["revised_by"] == "weights"
 
 
+def ruled_out(disciple):
+    z = pyro.sample("z", dist.Normal(0.0, 1.0))
+    pyro.sample("e", dist.Bernoulli((z > 0).float().clamp(1e-30, 1.0)))
+    pyro.sample("f", dist.Normal(z, 3.0))
+    act = cm.wire(disciple, idle=torch.zeros(()))
+    cm.measure("level", z + act(z))
+
+
+def test_a_part_of_the_past_that_only_the_unseen_datum_rules_out_is_looked_for():
+    tree = drawn(ruled_out, {"e": 1.0, "f": 0.0}, DOUBLE)
+    found = revise(ruled_out, tree, DOUBLE, unseen="e", method="importance")
+    assert found.attrs["revised_by"] == "refit"
+    assert found.attrs["revised_because"].endswith("of 'z' lies where none of its draws is")
+    assert found.attrs["revision_khat"] < 0.5  # which is blind to it
+    assert found.attrs["revision_beyond"] == pytest.approx(0.5, abs=0.1)
+    half = np.sqrt(2 / np.pi) * 0.9**0.5
+    holds(found, np.array([[-half], [-2 * half]]))
+    with pytest.raises(PosteriorError, match="lies where none of its draws is"):
+        revise(ruled_out, tree, DOUBLE, unseen="e", refit="never")
+    other = revise(ruled_out, tree, DOUBLE, unseen="f")
+    assert other.attrs["revised_by"] == "weights"
+    assert other.attrs["revision_beyond"] == 0.0
+
+
+def test_what_remains_may_be_too_strong_for_draws_of_the_prior_and_that_is_told(gaussian):
+    found = revise(GAUSS.world, gaussian, GAUSS.disciples, unseen="e[1]")
+    assert found.attrs["revision_beyond"] < 0.05
+    seen = {"e": torch.zeros(1000)}
+    world = partial(many, number=1000)
+    tree = drawn(world, seen, DOUBLE, "hmc")
+    assert np.isnan(revise(world, tree, DOUBLE, unseen="e[1]").attrs["revision_beyond"])
+
+
+def many(disciple, *, number):
+    z = pyro.sample("z", dist.Normal(0.0, 1.0))
+    with pyro.plate("i", number):
+        pyro.sample("e", dist.Normal(z, 0.1))
+    act = cm.wire(disciple, idle=torch.zeros(()))
+    cm.measure("level", z + act(z))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [0.1, 0.25],
+        np.array([0.1, 0.25], "f4"),
+        ["a, b", "c]"],
+        np.array(["2020-01-01", "2020-02-01"], "datetime64[ns]"),
+        ["w[0]", "x"],
+    ],
+)
+def test_labels_are_read_as_the_tables_print_them(labels):
+    world = partial(many, number=2)
+    names = {"coords": {"i": labels}, "dims": {"e": ["i"]}}
+    tree = drawn(world, {"e": torch.tensor([0.1, 0.2])}, DOUBLE, draws=100, **names)
+    printed = [
+        str(label) for label in flatten_data(tree["observed_data"].to_dataset()).datum.values
+    ]
+    found = revise(world, tree, DOUBLE, {printed[1]: 0.15}, refit="always", method="importance")
+    np.testing.assert_allclose(found["observed_data"]["e"].values, [0.1, 0.15], rtol=1e-6)
+    for label in (printed[0], printed[0].replace("e[", "i[", 1)):
+        flags = hidden_places(ask(world, {"e": [0.1, 0.2]}), tree["observed_data"], [label])
+        assert flags["e"].tolist() == [True, False]
+
+
+def test_labels_with_commas_and_of_two_places_are_told_apart_or_refused():
+    question = ask(two_plates, WOMEN)
+    women = ["ann, eve", "ann", "ann"]
+    observed = xr.Dataset(
+        {n: (("woman", "kind")[: v.ndim], v.numpy()) for n, v in WOMEN.items()},
+        coords={"woman": women, "kind": ["eve", "zoe"]},
+    )
+    found = hidden_places(question, observed, ["weight[ann, eve]", "woman[ann, eve]"])
+    assert all(flags.tolist() == [True, False, False] for flags in found.values())
+    for label in ("woman[ann]", "weight[ann]", "scores[ann]"):
+        with pytest.raises(EvidenceError, match="is ambiguous: 2 places"):
+            hidden_places(question, observed, [label])
+    with pytest.raises(EvidenceError, match=r"as a whole.*leave out scores\[ann, eve\]\."):
+        hidden_places(question, observed, ["scores[ann, eve, zoe]"])
+
+
 def two_plates(disciple):
     z = pyro.sample("z", dist.Normal(0.0, 1.0))
     with pyro.plate("woman", 3):
@@ -451,6 +534,19 @@ def test_wrong_names_are_refused_with_the_nearest(gaussian):
         ask()
     with pytest.raises(EvidenceError, match=r"has shape \(3,\) and got a value of shape \(2,\)"):
         ask({"e": [0.0, 1.0]})
+    for value in (0.0, [0.0]):
+        with pytest.raises(EvidenceError, match=r"the label of one datum, such as 'e\[0\]'"):
+            ask({"e": value})
+    with pytest.raises(EvidenceError, match="holds float32 numbers and got 'high'"):
+        ask({"e[0]": "high"})
+    with pytest.raises(EvidenceError, match="a datum of 'e' gets another value, and is not to"):
+        ask({"e[1]": 0.0}, unseen="datum[1]")
+    with pytest.raises(EvidenceError, match=r"no place '7'.*Labels look like 'e\[0\]'"):
+        ask({"e[7]": 0.0})
+    with pytest.raises(EvidenceError, match=r"names no place.*Labels look like 'datum\[0\]'"):
+        ask(unseen="datum")
+    with pytest.raises(EvidenceError, match="not finite"):
+        ask({"e[1]": np.nan})
     with pytest.raises(EvidenceError, match="not finite"):
         ask({"e[1]": np.inf})
     with pytest.raises(WorldError, match="got refit='yes'; expected one of 'auto'"):
@@ -474,6 +570,32 @@ def test_part_of_a_datum_and_what_the_world_itself_observes_are_refused():
     found = revise(own, tree, DOUBLE, unseen="report")
     now, then = (8.5 / 4) / 3.5, (8.0 / 4) / 3.25
     holds(found, np.array([[then - now], [2 * (then - now)]]))
+
+
+def treble(z):
+    return 3 * z
+
+
+def test_policies_that_are_not_those_of_the_worlds_are_warned_of():
+    world = partial(many, number=2)
+    tree = drawn(world, {"e": torch.zeros(2)}, DOUBLE, draws=100)
+    with pytest.warns(ImpactWarning, match=r"of the disciples \['double'\]") as caught:
+        revise(world, tree, {"double": treble}, {"e[1]": 0.01})
+    assert [one.filename for one in caught] == [__file__]
+
+
+def test_errors_of_a_second_revision_are_those_of_the_draws_that_are_left(gaussian):
+    first = revise(GAUSS.world, gaussian, GAUSS.disciples, unseen="e[1]")
+    share, draws = first.attrs["revision_share"], gaussian["posterior"]["z"][..., 0].size
+    assert share == pytest.approx(first.attrs["revision_draws"] / draws)
+    again = revise(GAUSS.world, first, GAUSS.disciples, {"e[2]": 0.0})
+    assert again.attrs["revision_share"] < share < 1
+    first.attrs["revision_share"] = 1.0
+    alone = revise(GAUSS.world, first, GAUSS.disciples, {"e[2]": 0.0})
+    for name in ("mcse", "impact_mcse"):
+        np.testing.assert_allclose(
+            again["revision"][name] * share**0.5, alone["revision"][name], rtol=1e-9
+        )
 
 
 def test_a_value_outside_the_support_is_refused():

@@ -811,3 +811,199 @@ def test_what_does_not_belong_together_is_refused():
         scored(reading, worlds, {"half": half}, prior_draws=-1)
     with pytest.raises(EvidenceError, match="without evidence"):
         scored(reading, drawn(reading, None, {"half": half}), {"half": half})
+
+
+def level(disciple, act_of, *, data=1):
+    """One datum or several, shown to the disciple with the latent; what it does is measured."""
+    z = pyro.sample("z", dist.Normal(0.0, 1.0))
+    with pyro.plate("reading", data):
+        e = pyro.sample("e", dist.Normal(z, 1.0))
+    act = cm.wire(disciple, idle=torch.zeros(()))
+    cm.measure("level", act_of(act, z, e))
+
+
+def sampled(act, z, e):
+    return pyro.sample("w", dist.Normal(act(z, e), 1.0))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [lambda z, e: e.detach().mean(-1), lambda z, e: (e[..., 2] - e[..., 1]).detach()],
+    ids=["mean", "difference"],
+)
+def test_data_that_are_read_together_behind_autograds_back_do_not_cancel(policy):
+    world = lambda disciple: level(disciple, sampled, data=4)
+    for evidence in ([0.1, 0.2, 0.3, 0.4], [0.3, 0.7, -0.2, 0.1]):
+        worlds = drawn(world, {"e": evidence}, {"sly": policy})
+        with pytest.raises(EvidenceError, match="autograd"):
+            scored(world, worlds, {"sly": policy})
+
+
+def tosses(z, e):
+    return 5 * pyro.sample("coin", dist.Bernoulli(0.1)) * e.sum(-1)
+
+
+def branches(z, e):
+    coin = pyro.sample("coin", dist.Bernoulli(0.1))
+    return 5 * e.sum() if bool(coin == 1) else torch.ones(())
+
+
+@pytest.mark.parametrize("policy", [tosses, branches])
+def test_a_coin_that_a_disciple_tosses_for_itself_is_refused_where_it_decides(policy):
+    world = lambda disciple: level(disciple, sampled)
+    worlds = drawn(world, {"e": [0.6]}, {"tosser": policy}, draws=100)
+    with pytest.raises(WorldError, match=r"'coin'.*not kept"):
+        scored(world, worlds, {"tosser": policy})
+
+
+@pytest.mark.parametrize("kind", ["density", "measurement"])
+def test_a_branch_that_reads_the_evidence_in_few_draws_is_seen(kind):
+    def own(act, z, e):
+        return sampled(act, z, e) if kind == "density" else pyro.sample("u", dist.Normal(0.0, 1.0)) + act(z, e)  # fmt: skip  # noqa: E501
+
+    def rare(z, e):
+        return 5 * e.sum() if z > 1.2 else torch.zeros(())
+
+    world = lambda disciple: level(disciple, own)
+    z = np.linspace(-2.0, 1.5, 60)  # only a few in the branch, and not those that are looked at
+    z[-1] = 0.0
+    worlds = drawn(world, {"e": [0.6]}, {"rare": rare}, exact={"z": z})
+    tree = scored(world, worlds, {"rare": rare})
+    inside = z.astype(np.float32).reshape(2, 30) > 1.2
+    if kind == "measurement":
+        direct = tree[schema.EVIDENCE_DIRECT]["direct"].sel(disciple="rare")
+        assert float(direct.mean()) == pytest.approx(5 * inside.mean(), rel=0.2)
+        return
+    w = worlds["predictions"]["w"].sel(disciple="rare").values
+    truth = z.reshape(2, 30) - 0.6 + np.where(inside, 5 * (w - 3.0), 0.0)
+    found = tree[schema.EVIDENCE_SCORES]["e"].sel(disciple="rare").values[..., 0]
+    np.testing.assert_allclose(found, truth, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["scale", "mask", "masked", "event"])
+def test_what_is_drawn_after_the_switch_is_scored_as_it_was_drawn(kind):
+    def own(act, z, e):
+        around = {
+            "scale": poutine.scale(scale=0.1),
+            "mask": poutine.mask(mask=torch.tensor(False)),
+        }
+        mean = act(z, e) + 0.5 * e
+        fn = {
+            "masked": lambda: dist.Normal(mean, 1.0).mask(False),
+            "event": lambda: dist.Normal(mean, 1.0).mask(False).to_event(1),
+        }.get(kind, lambda: dist.Normal(mean, 1.0).to_event(1))()
+        if kind not in around:
+            return pyro.sample("w", fn)
+        with around[kind]:
+            return pyro.sample("w", fn)
+
+    world = lambda disciple: level(disciple, own)
+    worlds = drawn(world, {"e": [0.6]})
+    scores = scored(world, worlds)[schema.EVIDENCE_SCORES]["e"].sel(disciple="erased")
+    z = worlds["posterior"]["z"].values
+    w = worlds["predictions"]["w"].sel(disciple="erased").values[..., 0]
+    np.testing.assert_allclose(
+        scores.values[..., 0], z - 0.6 + 0.5 * (w - 0.3), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e-8])
+@pytest.mark.parametrize("share", [0.0, 0.2])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_hidden_slope_is_refused_in_any_unit(unit, share, narrow):
+    def own(act, z, e):
+        return unit * (act(z, e) + pyro.sample("u", dist.Normal(0.0, 1.0)))
+
+    def sly(z, e):
+        hidden = e.detach().float() if narrow else e.detach()
+        return (share * e + hidden).sum(-1)
+
+    world = lambda disciple: level(disciple, own)
+    worlds = drawn(world, {"e": [0.6]}, {"sly": sly})
+    with pytest.raises(EvidenceError, match="autograd"):
+        scored(world, worlds, {"sly": sly})
+
+
+@pytest.mark.parametrize(("power", "unit"), [(3, 1.0), (3, 1e-6), (1, 1e-9)])
+def test_a_small_number_or_a_flat_one_is_not_taken_for_a_hidden_slope(power, unit):
+    def own(act, z, e):
+        return 1.0 + unit * (e.sum(-1) - 0.5) ** power + act(z, e)
+
+    world = lambda disciple: level(disciple, own)
+    direct = scored(world, drawn(world, {"e": [0.5]}))[schema.EVIDENCE_DIRECT]["direct"]
+    np.testing.assert_allclose(direct, unit * (power == 1), rtol=1e-4, atol=0)
+
+
+def test_a_large_count_is_not_taken_for_a_hidden_slope():
+    def world(disciple):
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        pyro.sample("orders", dist.Poisson(1e6 * torch.exp(1e-3 * z)))
+        end(disciple, z)
+
+    worlds = drawn(world, {"orders": 1e6})
+    assert "orders" in scored(world, worlds)[schema.EVIDENCE_SCORES]
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.1])
+def test_a_step_is_named_once_also_beside_a_slope(gain):
+    policy = lambda z, e: (10.0 * (e > z[..., None]) + gain * e).sum(-1)
+    world = lambda disciple: level(disciple, sampled)
+    worlds = drawn(world, {"e": [0.6]}, {"step": policy})
+    with pytest.warns(ImpactWarning, match="step") as caught:
+        scored(world, worlds, {"step": policy})
+    assert len(caught) == 1
+
+
+def test_a_zero_that_counts_otherwise_than_all_counts_leaves_the_other_data_their_scores():
+    def world(disciple):
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        with pyro.plate("week", 3):
+            rate = torch.exp(z) * torch.ones(3)
+            pyro.sample("orders", dist.ZeroInflatedPoisson(rate, gate=torch.tensor(0.2)))
+        pyro.sample("e", dist.Normal(z, 1.0))
+        end(disciple, z)
+
+    worlds = drawn(world, {"orders": [0.0, 2.0, 1.0], "e": 0.6})
+    with pytest.warns(ImpactWarning, match=r"'orders'.*jumps"):
+        tree = scored(world, worlds)
+    assert list(tree[schema.EVIDENCE_SCORES].data_vars) == ["e"]
+
+
+def test_an_edge_that_moves_inside_two_transforms_is_refused():
+    def world(disciple):
+        e = pyro.sample("e", dist.Normal(0.0, 1.0))
+        base = dist.Exponential(torch.ones(()))
+        inner = dist.TransformedDistribution(base, [transforms.AffineTransform(0.0, 2.0)])
+        shift = transforms.AffineTransform(e, 1.0)
+        z = pyro.sample("z", dist.TransformedDistribution(inner, [shift]))
+        end(disciple, z)
+
+    with pytest.raises(EvidenceError, match=r"support of site 'z' moves"):
+        scored(world, drawn(world, {"e": 0.3}))
+
+
+def test_what_was_not_seen_has_no_score():
+    world = lambda disciple: level(disciple, lambda act, z, e: z + act(z, e), data=3)
+    blind = {"blind": lambda z, e: torch.zeros_like(z)}
+    worlds = drawn(world, {"e": [0.6, 0.1, 0.9]}, blind, draws=500)
+    for refit in ("never", "always"):
+        revised = inference.revise(
+            world, worlds, blind, unseen="e[0]", refit=refit, method="importance", progress=False
+        )
+        scores = scored(world, revised, blind)[schema.EVIDENCE_SCORES]["e"]
+        z = revised["posterior"]["z"].values[..., None]
+        np.testing.assert_array_equal(scores[..., 0], 0.0)
+        np.testing.assert_allclose(scores[..., 1:], z - np.array([0.1, 0.9]), rtol=1e-4, atol=1e-5)
+
+
+def double_of(e):
+    return 2.0 * e
+
+
+def test_a_policy_that_is_another_than_the_worlds_were_drawn_for_is_named():
+    worlds = drawn(reading, {"e": 0.7}, {"half": half})
+    with pytest.warns(ImpactWarning, match="half.*draw the worlds again"):
+        scored(reading, worlds, {"half": double_of})
+    scored(reading, worlds, {"half": half})
+    del worlds.attrs["disciple_hashes"]  # as trees were before
+    scored(reading, worlds, {"half": double_of})

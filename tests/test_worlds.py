@@ -1,5 +1,7 @@
 """P(e,S,1) and P(e,S,0) are drawn right: against closed forms, single runs and each other."""
 
+from functools import partial
+
 import numpy as np
 import pyro
 import pyro.distributions as dist
@@ -11,6 +13,7 @@ import counterfactual_models as cm
 import inference
 from counterfactual_models import zoo
 from inference import schema
+from inference.world_plans import warn_of_other_policies
 
 
 def drawn(world, disciples, evidence=None, draws=200, chains=2, method="auto", **options):
@@ -335,3 +338,31 @@ def test_draws_in_which_the_later_evidence_cannot_happen_are_left_out_quietly():
     with pytest.warns(cm.ImpactWarning, match="does not know it"):
         tree = drawn(world, {"one": one}, {"seen": 1.0}, draws=300, futures=3)
     assert float(tree["predictions"]["base_again"].min()) == 1.0
+
+
+@pytest.mark.parametrize("given", [{"orders": [1.0]}, None, xr.Dataset()])
+def test_what_is_no_posterior_is_refused_by_its_type(given):
+    with pytest.raises(cm.errors.WorldError, match=f"{type(given).__name__}.*sample_posterior"):
+        inference.sample_worlds(shift, given, {"one": one}, progress=False)
+
+
+class Pushing:
+    def __call__(self, base):
+        return torch.ones_like(base)
+
+
+def pushed(base, by):
+    return by * torch.ones_like(base)
+
+
+def test_policies_are_told_apart_and_known_again_after_a_reload(tmp_path):
+    everyone = {"one": one, "push": Pushing(), "by": partial(pushed, by=torch.tensor(2.0))}
+    worlds = drawn(shift, everyone)
+    read = inference.load(inference.save(worlds, tmp_path / "worlds.nc"))
+    again = {**everyone, "push": Pushing(), "by": partial(pushed, by=torch.tensor(2.0))}
+    warn_of_other_policies(read.attrs, cm.disciples.gather(again), stacklevel=1)
+    warn_of_other_policies({}, cm.disciples.gather(again), stacklevel=1)
+    other = {**again, "one": idle, "by": partial(pushed, by=torch.tensor(3.0))}
+    with pytest.warns(cm.errors.ImpactWarning, match=r"\['one', 'by'\]") as caught:
+        warn_of_other_policies(read.attrs, cm.disciples.gather(other), stacklevel=1)
+    assert caught[0].filename == __file__

@@ -20,7 +20,6 @@
 | ``jensen_shannon`` | how many bits does a coarse-grained world tell about who was let in? |
 | ``joint_cells`` | in which cell of all measurements together does each draw of a world lie? |
 | ``ladder`` | how much of the difference between two worlds is chaos that nobody steers? |
-| ``many_weights`` | what would the draws weigh without each of many data? |
 | ``multiplicity`` | what would the same world show, asked as many questions at once? |
 | ``naive_bayes`` | which draws look like the let-in world, measurement by measurement? |
 | ``ranks`` | are the truths spread evenly among their posterior draws? |

@@ -18,7 +18,7 @@ from scipy import special
 
 from counterfactual_models.errors import CounterfactualError
 
-__all__ = ["MOST_LEVELS", "Cells", "alike"]
+__all__ = ["MOST_LEVELS", "Cells", "alike", "fewer_edges"]
 
 MOST_LEVELS = 64
 DRAWS_PER_LEVEL = 10
@@ -181,6 +181,41 @@ def alike(edges: np.ndarray) -> Iterator[np.ndarray]:
     width = np.searchsorted(WIDTHS, np.isfinite(edges).sum(axis=-1))
     for size in np.unique(width):
         yield np.flatnonzero(width == size)
+
+
+def fewer_edges(edges: np.ndarray, reference: np.ndarray, count: int) -> np.ndarray:
+    """Keep edges for at most so many cells, about equally likely: sixty levels may be too many.
+
+    Parameters
+    ----------
+    edges
+        Shape (measurement, edges), from :meth:`Cells.edges`.
+    reference
+        Draws of the erased world, shape (measurement, draw).
+    count
+        Most cells.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (measurement, count - 1), padded with infinity: of the edges that are there, those
+        nearest to the k/count quantiles. The erased world visits every cell.
+
+    Examples
+    --------
+    >>> dice = np.tile(np.arange(6.0), 100)[None]
+    >>> fewer_edges(Cells.levels().edges(dice), dice, 3).round(6)
+    array([[1., 3.]])
+    """
+    below = np.stack([(reference < edge[:, None]).mean(axis=1) for edge in edges.T], axis=1)
+    below = np.where((below > 0) & (below < 1), below, np.inf)
+    targets = np.arange(1, count) / count
+    nearest = np.abs(below[:, None, :] - targets[:, None]).argmin(axis=2)
+    found = np.take_along_axis(edges, nearest, axis=1)
+    found[~np.isfinite(np.take_along_axis(below, nearest, axis=1))] = np.inf
+    found[:, 1:][found[:, 1:] == found[:, :-1]] = np.inf
+    found.sort(axis=1)
+    return found
 
 
 def _level_edges(ranked: np.ndarray) -> np.ndarray:

@@ -37,9 +37,9 @@ class EvidenceScale:
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> scale = EvidenceScale(np.array([1.0, 2.0]), rng.normal(size=(500, 2)) @ np.ones((2, 2)))
-    >>> root = scale.apply(np.eye(2))
-    >>> np.allclose(root @ root.T, scale.covariance())
+    >>> units, means = np.array([1.0, 2.0]), rng.normal(size=(500, 2)) @ np.ones((2, 2))
+    >>> root = EvidenceScale(units, means).apply(np.eye(2))
+    >>> np.allclose(root @ root.T, np.cov(means.T) + np.diag(units**2))
     True
     """
 
@@ -86,12 +86,6 @@ class EvidenceScale:
         found: np.ndarray = slopes * self.units[columns]
         if len(self.loads):
             found += (shared * self.gains) @ self.loads[:, columns]
-        return found
-
-    def covariance(self) -> np.ndarray:
-        """Sigma_e in full, (datum, datum); for few data."""
-        inner = np.eye(len(self.units)) + self.loads.T @ self.loads
-        found: np.ndarray = self.units[:, None] * inner * self.units
         return found
 
 

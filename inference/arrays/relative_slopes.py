@@ -26,6 +26,7 @@ from inference.arrays.held_out_projectors import (
 )
 from inference.arrays.slope_products import (
     SlopeProducts,
+    block_products,
     half_weights,
     jackknife,
     pair_error,
@@ -138,8 +139,7 @@ class _Shares:
 
     def _parts(self, words: np.ndarray, norm: np.ndarray, norm_out: np.ndarray) -> np.ndarray:
         """Take shares and errors of some data, (2, datum)."""
-        by_datum = np.moveaxis(words, -1, 0)
-        squares = by_datum @ by_datum.swapaxes(-1, -2)
+        squares = block_products(words)
         share, without = pair_mean(squares)
         error = pair_error(squares / norm, without / norm_out, wider=self._wider)
         return np.stack([share / norm, error])

@@ -20,7 +20,7 @@ are up to a third too small at 0.7 although means still hold. Hence two gates, :
 import numpy as np
 from scipy import stats
 
-from inference.arrays.weights import smoothed
+from inference.arrays.weights import pareto_smoothed
 
 __all__ = [
     "LOST",
@@ -36,104 +36,7 @@ __all__ = [
 
 ROUGH, LOST = 0.5, 0.7
 """k-hat above which weighed means are rough, and above which they are not to be had."""
-_SERIES_AT_ONCE = 2**19
-_PRIOR_DRAWS, _PRIOR_KHAT = 10, 0.5  # the weak prior of k-hat in Vehtari et al., appendix G
 _BITS = 1 / np.log(2)
-
-
-def pareto_smoothed(log_ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Turn many series of log ratios into smoothed weights, and say how heavy their tails are.
-
-    Parameters
-    ----------
-    log_ratios
-        Shape (series, draw), each up to a constant; ``-inf`` for impossible draws. Log *ratios*,
-        that is minus log-likelihoods where a datum is deleted: the other sign would weigh by the
-        inverse, and k-hat would not tell.
-
-    Returns
-    -------
-    tuple of ndarray
-        Weights that add up to 1, shape (series, draw); k-hat, shape (series,): ``-inf`` where
-        there is no tail to speak of, ``inf`` where no weight can be trusted.
-
-    References
-    ----------
-    A. Vehtari, D. Simpson, A. Gelman, Y. Yao, J. Gabry, "Pareto smoothed importance sampling",
-    *JMLR* 25 (2024).
-
-    Examples
-    --------
-    >>> beta = np.random.default_rng(0).beta(3, 4, size=(1, 4000))
-    >>> weights, khat = pareto_smoothed(np.log1p(-beta) - np.log(beta))
-    >>> abs((weights @ beta[0]).item() - 2 / 7) < 0.02, 0.1 < khat.item() < 0.5
-    (True, True)
-    """
-    log_ratios = np.asarray(log_ratios, dtype=float)
-    series, draws = log_ratios.shape
-    weights, khat = np.empty((series, draws)), np.empty(series)
-    step = max(1, _SERIES_AT_ONCE // draws)
-    for start in range(0, series, step):
-        part = slice(start, start + step)
-        weights[part], khat[part] = _smoothed_rows(log_ratios[part])
-    return weights, khat
-
-
-def _smoothed_rows(log_ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    draws = log_ratios.shape[1]
-    tail = int(3 * np.sqrt(draws)) if draws > 225 else draws // 5
-    with np.errstate(invalid="ignore"):
-        shifted = log_ratios - log_ratios.max(axis=1, keepdims=True)
-    plain = np.isfinite(shifted).all(axis=1) & (np.ptp(log_ratios, axis=1) >= 1e-12) & (tail >= 5)
-    khat = np.full(len(shifted), np.nan)
-    kept = shifted[plain]
-    if kept.size:
-        kept, khat[plain] = _fitted(kept, tail)
-        raw = np.exp(kept)
-        shifted[plain] = raw / raw.sum(axis=1, keepdims=True)
-    # Ties, impossible draws, a ratio that never moves: no tail to fit, one by one and seldom.
-    for row in np.flatnonzero(~np.isfinite(khat)):
-        shifted[row], khat[row] = smoothed(log_ratios[row])
-    return shifted, khat
-
-
-def _fitted(log_weights: np.ndarray, tail: int) -> tuple[np.ndarray, np.ndarray]:
-    """Replace the largest weights of each row, in place, by what the fitted tail would have."""
-    draws = log_weights.shape[1]
-    order = np.argpartition(log_weights, draws - tail - 1, axis=1)[:, draws - tail - 1 :]
-    cut = np.take_along_axis(log_weights, order[:, :1], axis=1)
-    inner = np.argsort(np.take_along_axis(log_weights, order[:, 1:], axis=1), axis=1)
-    places = np.take_along_axis(order[:, 1:], inner, axis=1)
-    beyond = np.exp(np.take_along_axis(log_weights, places, axis=1)) - np.exp(cut)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        khat, scale = _generalised_pareto(beyond)
-        share = np.arange(0.5, tail) / tail
-        # 0/0 for a tail without a shape, which is exponential.
-        reach = np.expm1(-khat[:, None] * np.log1p(-share)) / khat[:, None]
-        expected = np.log(np.exp(cut) + scale[:, None] * reach)
-    good = np.isfinite(khat) & (scale > 0) & np.isfinite(expected).all(axis=1)
-    values = np.where(good[:, None], np.minimum(expected, 0.0), 0.0)
-    rows = np.flatnonzero(good)
-    log_weights[rows[:, None], places[rows]] = values[rows]
-    return log_weights, np.where(good, khat, np.nan)
-
-
-def _generalised_pareto(beyond: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit shape and scale to each row, ascending, by Zhang and Stephens' weighted mean."""
-    number = beyond.shape[1]
-    grid = 30 + int(np.sqrt(number))
-    spread = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
-    quartile = beyond[:, [int(number / 4 + 0.5) - 1]]
-    rates = spread / (3 * quartile) + 1 / beyond[:, -1:]
-    shapes = np.stack([np.log1p(-rate[:, None] * beyond).mean(axis=1) for rate in rates.T], axis=1)
-    likely = number * (np.log(-rates / shapes) - shapes - 1)
-    weights = np.exp(likely - likely.max(axis=1, keepdims=True))
-    weights /= weights.sum(axis=1, keepdims=True)
-    weights[weights < 10 * np.finfo(float).eps] = 0.0
-    rate = (rates * weights).sum(axis=1) / weights.sum(axis=1)
-    shape = np.log1p(-rate[:, None] * beyond).mean(axis=1)
-    damped = (number * shape + _PRIOR_DRAWS * _PRIOR_KHAT) / (number + _PRIOR_DRAWS)
-    return damped, -shape / rate
 
 
 def kish(weights: np.ndarray) -> np.ndarray:
@@ -160,7 +63,7 @@ def belief_bits(
     log_ratios
         Shape (series, draw), finite.
     weights
-        From :func:`pareto_smoothed`.
+        From :func:`~.weights.pareto_smoothed`.
     bounds
         Blocks of draws, from :func:`inference.arrays.blocks.block_bounds`.
     wider

@@ -9,7 +9,7 @@ slope. Blocks are centred by the means of *all* draws: centred by their own they
 slow chains do between blocks (30 % of a squared slope at an autocorrelation of .9).
 
 Squares of noisy slopes are never zero. Products of two different blocks are: every squared norm
-here is taken over pairs of blocks, and its error is a jackknife over blocks.
+here is taken over pairs of blocks (:mod:`~.slope_products`).
 
 Outputs are (output, draw), the last axis = draws; scores are (draw, datum), as they are stored.
 """
@@ -20,13 +20,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from inference.arrays.blocks import widening
+from inference.arrays.slope_products import block_products, pair_error, pair_mean
 
 __all__ = ["BLOCKS_FOR", "block_slopes", "data_chunks", "slopes", "squared_norms"]
 
 BLOCKS_FOR = 200.0
 """Effective draws for which blocks are cut: twenty blocks, long enough for slow chains."""
 AT_ONCE, HELD = 2**20, 2**22
-"""Slopes worked on at once, and scores held in double precision: some megabytes each."""
+"""Slopes or products worked on at once, and scores held in double precision: some megabytes."""
 
 
 def slopes(
@@ -85,7 +86,7 @@ def slopes(
         for number, (first, last) in enumerate(pairs):
             np.matmul(centred[:, first:last], own[first:last], out=held)
             if direct is not None:
-                held += (last - first) * direct[number][:, columns]
+                held += (last - first) * (1 - 1 / draws) * direct[number][:, columns]
             total += held
             held *= held
             if uneven:
@@ -95,7 +96,8 @@ def slopes(
         total /= draws - 1
     share = blocks / (blocks - 1) / (draws - 1) ** 2
     np.sqrt(np.maximum(error, 0.0) * share, out=error)
-    return estimate, error * float(widening(effective, blocks))
+    wider = float(widening(effective, blocks))
+    return estimate, error * np.where(error > 0, wider, 1.0)  # a constant is known
 
 
 def block_slopes(
@@ -150,8 +152,9 @@ def squared_norms(
     Returns
     -------
     tuple of np.ndarray
-        Unbiased estimate (which may be negative where the truth is zero), its jackknife standard
-        error, and the plug-in, which is too large by its noise; each of shape (...).
+        Unbiased estimate (which may be negative where the truth is zero), its standard error from
+        :func:`~.slope_products.pair_error`, and the plug-in, which is too large by its noise;
+        each of shape (...).
 
     Examples
     --------
@@ -160,16 +163,19 @@ def squared_norms(
     >>> bool(abs(estimate[0]) < 4 * mcse[0]), bool(plugin[0] > 20)
     (True, True)
     """
-    count = len(blocks)
-    total = blocks.sum(0)
-    own = np.einsum("bc...,bc...->b...", blocks, blocks)
-    whole = np.einsum("c...,c...->...", total, total)
-    estimate = (whole - own.sum(0)) / (count * (count - 1))
-    with_total = np.einsum("c...,bc...->b...", total, blocks)
-    without = whole - 2 * with_total + own - (own.sum(0) - own)
-    without /= (count - 1) * (count - 2)
-    error = np.sqrt((count - 1) / count * np.square(without - without.mean(0)).sum(0))
-    return estimate, error * float(widening(effective, count)), whole / count**2
+    count, shape = len(blocks), blocks.shape[2:]
+    flat = blocks.reshape(*blocks.shape[:2], -1)
+    wider = float(widening(effective, count))
+    found = np.empty((3, flat.shape[2]))
+    step = max(1, AT_ONCE // (count * max(count, flat.shape[1])))
+    for start in range(0, flat.shape[2], step):
+        part = slice(start, start + step)
+        products = block_products(flat[..., part])
+        found[0, part], without = pair_mean(products)
+        found[1, part] = pair_error(products, without, wider=wider)
+        found[2, part] = products.sum(axis=(1, 2)) / count**2
+    estimate, error, plugin = found.reshape(3, *shape)
+    return estimate, error, plugin
 
 
 def data_chunks(outputs: int, draws: int, data: int) -> Iterator[slice]:

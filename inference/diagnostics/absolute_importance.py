@@ -13,7 +13,8 @@ next to nothing, and beside it everything looks important (195 times as importan
 example, where the answer is .77). Bits of all data together do not change when a datum is said
 twice, or in other units.
 
-Every estimate has a Monte Carlo error, ``_mcse``. By disciple (``erased`` first):
+Every world is cut into cells and put on a scale by itself: its bits are those that its own future
+tells. Every estimate has a Monte Carlo error, ``_mcse``. By disciple (``erased`` first):
 
 * ``belief_bits``, ``evidence_bits`` and ``eta_evidence``, their ratio, in [0, 1] but for noise.
   ``belief_trusted`` is false where the past has too many dimensions for so few draws;
@@ -43,17 +44,17 @@ to be held against the switch.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError
+from counterfactual_models.errors import ImpactWarning
 from inference.arrays.compressed_evidence import CompressedEvidence, compressed_evidence
 from inference.arrays.information import Information, information
-from inference.diagnostics.datum_bits import datum_bits, datum_scale
+from inference.diagnostics.data_scales import Scale, deviations, prior_evidence
+from inference.diagnostics.datum_bits import datum_bits
 from inference.diagnostics.outputs import Outputs, whitened_outputs
 from inference.diagnostics.scored import ScoredWorlds
 from inference.diagnostics.switch_bits import SwitchBits, switch_bits
@@ -62,9 +63,6 @@ from inference.schema import (
     DISCIPLE,
     EVIDENCE_SCORES,
     MEASUREMENT,
-    PRIOR_DRAW,
-    PRIOR_EVIDENCE,
-    flatten_data,
 )
 
 __all__ = ["absolute_importance"]
@@ -102,7 +100,7 @@ def absolute_importance(
     disciples: Sequence[str] | str | None = None,
     measurements: Sequence[str] | str | None = None,
     data: Sequence[str] | str | None = None,
-    scale: Mapping[str, float] | None = None,
+    scale: Scale | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
     r"""Weigh the switch against all that is known of the world, in bits of the future.
@@ -117,7 +115,7 @@ def absolute_importance(
     disciples, measurements, data
         Names to keep; all by default.
     scale
-        Site, or label of a datum, -> its deviation given all others, in place of the tree's.
+        Site or label of a datum -> its deviation given all others; or one for each datum.
     seed
         Of random directions and flips.
 
@@ -168,39 +166,19 @@ def absolute_importance(
     True
     """
     scored = ScoredWorlds(worlds, disciples=disciples, measurements=measurements, data=data)
-    sizes = datum_scale(scored, scale)
-    told = _unbiased(scored, whitened_outputs(scored, outputs=outputs, cells=cells))
+    sizes = deviations(scored, scale)
+    told = whitened_outputs(scored, outputs=outputs, cells=cells, own=True)
     by_datum = [datum_bits(scored, told, world, sizes) for world in scored.disciples]
     by_world = _informed(worlds, scored, told, seed)
     read = switch_bits(scored, seed=seed)
     return _labelled(scored, told, by_datum, by_world, read, seed)
 
 
-def _unbiased(scored: ScoredWorlds, told: Outputs) -> Outputs:
-    r"""Rescale outputs for having been whitened by draws.
-
-    Of n rows and o outputs, the erased world's slopes have been divided by the very noise that is
-    in them, and their squares are 1 - o/n of what they should be; those of other worlds are
-    divided by noise of which the inverse is larger by 1/(1 - o/n) on average.
-    """
-    rows = scored.effective * scored.futures
-    part = max(1 - len(told.rows[scored.disciples[0]]) / rows, 0.5)
-    factors = dict.fromkeys(scored.disciples, part**0.5) | {scored.disciples[0]: part**-0.5}
-    return replace(
-        told,
-        rows={world: factors[world] * rows for world, rows in told.rows.items()},
-        direct={
-            world: None if own is None else factors[world] * own
-            for world, own in told.direct.items()
-        },
-    )
-
-
 def _informed(
     worlds: xr.DataTree, scored: ScoredWorlds, told: Outputs, seed: int
 ) -> list[Information]:
     """Bits of the past and of the future in each world."""
-    prior, noise = _prior(worlds, scored)
+    prior, noise = prior_evidence(worlds, scored)
     several = DISCIPLE in worlds[EVIDENCE_SCORES].to_dataset().dims
     own = [each.mean(axis=0) for each in told.direct.values() if each is not None]
     extra = np.concatenate(own) if own else None
@@ -233,29 +211,6 @@ def _information(
         direct=None if direct is None else evidence.along(direct),
         effective=scored.effective,
     )
-
-
-def _prior(worlds: xr.DataTree, scored: ScoredWorlds) -> tuple[np.ndarray, np.ndarray]:
-    """Means of the data in draws of the prior (prior draw, datum), and their noise (datum,)."""
-    noise = scored.scale("prior_noise")
-    if PRIOR_EVIDENCE not in worlds.children or noise is None:
-        raise WorldError(
-            "got worlds without 'prior_evidence': what the evidence could have been is not in "
-            "them. Run inference.with_scores(world, worlds, disciples) on them again."
-        )
-    group = worlds[PRIOR_EVIDENCE].to_dataset()
-    sites = dict.fromkeys(label.split("[")[0] for label in scored.data)
-    flat = flatten_data(group[[site for site in sites if site in group]])
-    known = set(map(str, flat[DATUM].values))
-    for label, own in zip(scored.data, noise, strict=True):
-        if label not in known or not np.isfinite(own):
-            raise EvidenceError(
-                f"datum {label!r} has a score and no draws of the prior; run "
-                "inference.with_scores on these worlds again, or leave it out: data=[...]."
-            )
-    if [str(label) for label in flat[DATUM].values] != scored.data:
-        flat = flat.sel({DATUM: scored.data})
-    return flat.transpose(PRIOR_DRAW, DATUM).values, noise
 
 
 def _labelled(

@@ -50,7 +50,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import CounterfactualError, ImpactWarning
+from counterfactual_models.errors import CounterfactualError, DiscipleError, ImpactWarning
 from inference.arrays.cells import Cells
 from inference.arrays.multiplicity import Family, false_discoveries
 from inference.arrays.sign_flips import random_signs
@@ -129,6 +129,8 @@ def coarse_graining(
     ------
     MeasurementError
         If a value is not finite; names the measurement, the disciple and the draw.
+    DiscipleError
+        If there is nobody to compare with the erased world.
     WorldError
         For fewer than 40 posterior draws.
     CounterfactualError
@@ -172,6 +174,11 @@ def _estimated(
     seed: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
     """Estimates by measurement, estimates of all measurements together, attributes."""
+    if not source.disciples:
+        raise DiscipleError(
+            "there is no disciple to compare with the erased world; expected one at least: let it "
+            "in with sample_worlds(world, posterior, {'name': policy}), or leave disciples=[] out."
+        )
     draws = source.chains * source.draws * source.futures
     typical = float(np.quantile(effective, SLOWEST))
     bounds = source.bounds(typical)

@@ -1,10 +1,7 @@
 """How many bits of the future does each datum tell, and are they not told by others?"""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from counterfactual_models.errors import EvidenceError, nearest
 from inference.arrays.blocks import widening
 from inference.arrays.information import gaussian_bits
 from inference.arrays.redundancy import partial_importance, pivoted_importance
@@ -12,47 +9,10 @@ from inference.arrays.score_covariance import block_slopes, squared_norms
 from inference.diagnostics.outputs import Outputs
 from inference.diagnostics.scored import ScoredWorlds
 
-__all__ = ["datum_bits", "datum_scale"]
+__all__ = ["datum_bits"]
 
 SLOPES, SCORES = 2**23, 2**22
 """Slopes of all blocks, and scores, that are held at once."""
-
-
-def datum_scale(scored: ScoredWorlds, given: Mapping[str, float] | None) -> np.ndarray:
-    """Find the deviation of each datum given all others, (datum,).
-
-    Parameters
-    ----------
-    scored
-        The worlds.
-    given
-        Site, or label of a datum, -> deviation, in place of what the tree has.
-
-    Raises
-    ------
-    EvidenceError
-        If a name is not there, or a datum has no deviation.
-    """
-    found = scored.scale("loo_sd")
-    sizes = np.full(len(scored.data), np.nan) if found is None else np.array(found, dtype=float)
-    sites = [label.split("[")[0] for label in scored.data]
-    for name, size in (given or {}).items():
-        own = [
-            label == name or site == name for label, site in zip(scored.data, sites, strict=True)
-        ]
-        if not any(own):
-            known = list(dict.fromkeys([*sites, *scored.data]))
-            raise EvidenceError(f"scale= names no datum {name!r}. {nearest(name, known)}")
-        sizes[own] = size
-    bad = ~(np.isfinite(sizes) & (sizes >= 0))
-    if bad.any():
-        label = scored.data[int(np.argmax(bad))]
-        raise EvidenceError(
-            f"the deviation of datum {label!r} given the others is {sizes[bad][0]} ({bad.sum()} "
-            "data have none); expected a number of at least 0. Run inference.with_scores on these "
-            f"worlds again, or give it: scale={{{label.split('[')[0]!r}: 1.0}}."
-        )
-    return sizes
 
 
 def datum_bits(
@@ -65,7 +25,7 @@ def datum_bits(
     scored, told, world
         The worlds, their outputs, and which one.
     sizes
-        From :func:`datum_scale`.
+        From :func:`~.data_scales.deviations`.
 
     Returns
     -------

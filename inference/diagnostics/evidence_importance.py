@@ -4,9 +4,9 @@ r"""Which data matter to the distribution of a measurement, and do they matter m
           F_{jj} = \sum_W \frac{1}{P(W)} \Big(\frac{dP(W)}{de_j}\Big)^2, \quad
           \mathrm{bits}_j = \tfrac12 \log_2 (1 + F_{jj} \sigma_j^2)
 
-over the cells W of one measurement, in one world; :math:`\sigma_j` is the standard deviation of
-the datum given all others. Bits say how much of the coarse-grained future would be learnt by
-learning the datum; in the same units, the switch X tells
+over the cells W of one measurement, in one world, which are about equally likely there;
+:math:`\sigma_j` is the standard deviation of the datum given all others. Bits say how much of the
+coarse-grained future would be learnt by learning the datum; in the same units, the switch X tells
 
 .. math:: I(W; X \mid e) = \mathrm{JSD}_2(P(e,S,1), P(e,S,0)) \le 1
 
@@ -22,7 +22,7 @@ of it, were it a fair coin.
   normal, else to second order in the datum's deviation;
 * ``contrast``: total variation between the futures of a datum one deviation higher and one lower,
   to be held against ``switch_tv``: X, too, has its values one deviation to either side;
-* ``switch_bits``, ``switch_tv``: of X, in the same cells; 0 for ``erased``.
+* ``switch_bits``, ``switch_tv``: of X, in as many cells of the erased world; 0 for ``erased``.
 
 Every ``_mcse`` is a Monte Carlo standard error, from blocks of draws.
 """
@@ -35,7 +35,7 @@ import xarray as xr
 
 from inference.arrays.blocks import block_bounds
 from inference.arrays.cell_counts import block_counts
-from inference.arrays.cells import Cells
+from inference.arrays.cells import Cells, fewer_edges
 from inference.arrays.distribution_slopes import (
     bits_of,
     contrast_of,
@@ -91,8 +91,9 @@ def evidence_importance(
     data
         Evidence sites (``"orders"``) or labels (``"orders[3]"``) to keep; all by default.
     cells
-        How measurements are cut, by their erased world. Two keep 64 % of a normal's Fisher
-        information, eight 94 %; more are noisier.
+        How measurements are cut, in each world by itself; for X by the erased world. Two keep
+        64 % of a normal's Fisher information, eight 94 %; more are noisier. A number is the most
+        there are, also for a measurement with few values.
     smoothing
         Width of the normal that smooths densities, in robust deviations of the erased world.
 
@@ -141,15 +142,18 @@ def evidence_importance(
     for part in scored.parts():
         scored.refuse_direct(part.measurements, "its distribution")
         labels += part.measurements
-        edges = cut.edges(part.values[:, 0].reshape(len(part.values), -1), _past_draws(scored))
-        by_switch.append(_of_switch(scored, part, edges))
-        each = [_of_world(scored, part, w, edges, smoothing) for w in range(len(scored.disciples))]
+        edges = [_edges(scored, part, w, cut) for w in range(len(scored.disciples))]
+        by_switch.append(_of_switch(scored, part, edges[0]))
+        each = [_of_world(scored, part, w, own, smoothing) for w, own in enumerate(edges)]
         by_datum.append({name: np.stack([found[name] for found in each]) for name in each[0]})
     return _labelled(scored, labels, by_datum, by_switch)
 
 
-def _past_draws(scored: ScoredWorlds) -> int:
-    return scored.chains * scored.draws
+def _edges(scored: ScoredWorlds, part: Part, world: int, cut: Cells) -> np.ndarray:
+    """Cut a world by itself: one that was moved away would lie in a single cell of the other."""
+    flat = part.values[:, world].reshape(len(part.values), -1)
+    edges = cut.edges(flat, scored.chains * scored.draws)
+    return fewer_edges(edges, flat, cut.count) if cut.kind == "quantile" else edges
 
 
 def _of_world(
@@ -161,7 +165,7 @@ def _of_world(
     seen = features.mean(axis=-1, dtype=np.float64)
     soft = None
     if smoothing is not None:
-        centre, scale = deviations(part.values[:, 0])
+        centre, scale = deviations(values)[0], deviations(part.values[:, 0])[1]
         soft = waves(values, centre, scale, scored.averaged, smoothing=smoothing)
     scores, chunks = scored.scores(name), []
     each = len(scored.bounds) * max(
@@ -195,6 +199,9 @@ def _blocks(scored: ScoredWorlds, features: np.ndarray, scores: np.ndarray) -> n
 def _of_switch(scored: ScoredWorlds, part: Part, edges: np.ndarray) -> dict[str, np.ndarray]:
     """Weigh the switch by each measurement, (world, measurement); 0 for the erased one."""
     worlds, chain = len(scored.disciples), (scored.chains, scored.draws)
+    found = {name: np.zeros((worlds, len(edges))) for name in _SWITCH}
+    if worlds == 1:
+        return found
     series = part.values.reshape(*part.values.shape[:2], *chain, scored.futures)
     sizes = effective_pairs(series, scored.effective)
     bounds = block_bounds(*chain, scored.futures, effective=float(np.quantile(sizes, SLOWEST)))
@@ -203,7 +210,6 @@ def _of_switch(scored: ScoredWorlds, part: Part, edges: np.ndarray) -> dict[str,
         block_counts(part.values[:, world].reshape(len(edges), -1), edges, bounds)
         for world in range(worlds)
     ]
-    found = {name: np.zeros((worlds, len(edges))) for name in _SWITCH}
     for world in range(1, worlds):
         size = sizes[world - 1]
         bits = jensen_shannon(counts[world], counts[0], signs=signs, effective=size)

@@ -13,10 +13,14 @@ from inference.arrays.total_variation import FEWEST_EFFECTIVE
 from inference.diagnostics.soundness import SLOWEST, refuse_few, slowest_latent
 from inference.schema import (
     CHAIN,
+    DATUM,
     DISCIPLE,
     DRAW,
+    ERASED,
+    EVIDENCE_DIRECT,
     EVIDENCE_SCORES,
     PAST_DRAW,
+    decode_attrs,
     predictions,
 )
 
@@ -55,13 +59,13 @@ class Chunk:
         Of the pieces.
     log_ratios
         Minus their log-likelihoods, shape (piece, draw).
-    direct
-        Whether the world reads them after the switch.
+    readers
+        Worlds that read them after the switch.
     """
 
     labels: list[str]
     log_ratios: np.ndarray
-    direct: bool
+    readers: frozenset[str]
 
 
 class Evidence:
@@ -73,8 +77,8 @@ class Evidence:
         What may be left out.
     chains, draws
         Chains, and draws of each.
-    direct
-        Sites that the world reads after the switch.
+    readers
+        Site -> worlds that read it after the switch.
     latents
         Effective draws of the slowest latent.
 
@@ -89,10 +93,15 @@ class Evidence:
     """
 
     def __init__(
-        self, pieces: list[Pieces], chains: int, draws: int, direct: set[str], latents: float
+        self,
+        pieces: list[Pieces],
+        chains: int,
+        draws: int,
+        readers: dict[str, set[str]],
+        latents: float,
     ) -> None:
         self.pieces, self.chains, self.draws = pieces, chains, chains * draws
-        self.direct, self.latents = direct, latents
+        self.readers, self.latents = readers, latents
         few = next(self.chunks(SAMPLED * self.draws)).log_ratios
         self.typical = float(np.quantile(self.effective(few), SLOWEST))
         self.bounds = block_bounds(chains, draws, effective=self.typical)
@@ -110,12 +119,12 @@ class Evidence:
         """Give the log ratios of some pieces after others, about so many numbers at a time."""
         room = max(1, (numbers or WEIGHTS_AT_ONCE) // self.draws)
         for some in self.pieces:
-            direct = not self.direct.isdisjoint(some.scores)
+            readers = frozenset().union(*(self.readers.get(name, ()) for name in some.scores))
             for start in range(0, len(some.labels), room):
                 chosen = [s[:, start : start + room] for s in some.scores.values()]
                 log_ratios = -sum(s.sum(axis=2, dtype=float) for s in chosen).T
                 labels = some.labels[start : start + room]
-                yield Chunk(labels, np.ascontiguousarray(log_ratios), direct)
+                yield Chunk(labels, np.ascontiguousarray(log_ratios), readers)
 
 
 def gather_evidence(worlds: xr.DataTree, by: str | None) -> Evidence:
@@ -137,9 +146,7 @@ def gather_evidence(worlds: xr.DataTree, by: str | None) -> Evidence:
     scored = _log_likelihood(worlds, drawn)
     chains, draws = scored.sizes[CHAIN], scored.sizes[DRAW]
     refuse_few(chains * draws)
-    return Evidence(
-        _pieces(scored, by), chains, draws, _read_directly(worlds), slowest_latent(worlds)
-    )
+    return Evidence(_pieces(scored, by), chains, draws, _readers(worlds), slowest_latent(worlds))
 
 
 def _log_likelihood(worlds: xr.DataTree, drawn: xr.Dataset) -> xr.Dataset:
@@ -201,9 +208,34 @@ def _labels(one: xr.Dataset) -> list[str]:
     return [str(label) for label in flat[LEFT_OUT].values]
 
 
-def _read_directly(worlds: xr.DataTree) -> set[str]:
-    """Name the sites that the world reads after the switch, as far as the scores tell."""
+def _readers(worlds: xr.DataTree) -> dict[str, set[str]]:
+    """Name the worlds that read each site after the switch, as far as the scores tell."""
     if EVIDENCE_SCORES not in worlds.children:
-        return set()
-    scores = worlds[EVIDENCE_SCORES].data_vars
-    return {str(name) for name, score in scores.items() if DISCIPLE in score.dims}
+        return {}
+    scores = worlds[EVIDENCE_SCORES].to_dataset()
+    told = decode_attrs(scores.attrs).get("read_by_the_future")
+    found = {
+        str(name): set(told[name]) if isinstance(told, dict) else _by_scores(score, worlds)
+        for name, score in scores.data_vars.items()
+        if DISCIPLE in score.dims
+    }
+    if EVIDENCE_DIRECT in worlds.children:
+        slopes = worlds[EVIDENCE_DIRECT].to_dataset()["direct"].transpose(DISCIPLE, DATUM, ...)
+        moves = (slopes != 0).values.reshape(*slopes.shape[:2], -1).any(axis=2)
+        for world, datum in np.argwhere(moves):
+            site = str(slopes[DATUM].values[datum]).split("[")[0]
+            found.setdefault(site, set()).add(str(slopes[DISCIPLE].values[world]))
+    return found
+
+
+def _by_scores(score: xr.DataArray, worlds: xr.DataTree) -> set[str]:
+    """Tell who reads a site: worlds of independent futures with the same scores do not."""
+    first = score.transpose(DISCIPLE, ...)
+    names = [str(name) for name in first[DISCIPLE].values]
+    flat = first.values.reshape(len(names), -1)
+    alike = [np.array_equal(row, flat[names.index(ERASED)]) for row in flat]
+    # Futures that share their noise may be read with the same slope by all.
+    shared = decode_attrs(worlds.attrs).get("coupling") == "shared"
+    if shared or sum(alike) < 2:
+        return set(names)
+    return {name for name, same in zip(names, alike, strict=True) if not same}

@@ -28,12 +28,18 @@ By what is left out alone:
 * ``verdict``: ``good``; ``rough`` (k-hat above 0.5 or under 100 effective draws: means hold,
   divergences are too small); ``silent`` (it says nothing of the past: no ``eta``); ``refit``
   (k-hat above 0.7: the draws cannot tell, all numbers are NaN; ``revise(..., unseen=[...])``
-  draws the posterior without it); ``direct`` (the world reads it after the switch: its likelihood
-  alone does not say what would happen without it; NaN).
+  draws the posterior without it).
+
+By disciple and what is left out, ``reading`` says why numbers of the world are NaN: ``""``, or
+``read after the switch`` (a site of the piece is: its likelihood alone does not say what this
+world would be without it. ``revise`` with another value does). What is believed about the past is
+told all the same. This is seen in worlds with scores (``with_scores``), and only of evidence that
+has one: without them a world that reads the evidence is weighed as if it did not.
 
 Only the piece's own factor is taken out: another site that reads its value goes on reading it.
 What no draw of p(z|e) can show is not seen: a datum that bounds the past with certainty (a largest
-value under ``Uniform(0, z)``) seems to say nothing, and no k-hat tells.
+value under ``Uniform(0, z)``) seems to say nothing, and no k-hat tells;
+``revise(..., unseen=...)`` asks the prior.
 """
 
 import warnings
@@ -55,12 +61,12 @@ from inference.arrays.reweighting import (
     cell_shares,
     kish,
     moved_means,
-    pareto_smoothed,
 )
 from inference.arrays.total_variation import FEWEST_EFFECTIVE
+from inference.arrays.weights import pareto_smoothed
 from inference.diagnostics.evidence_pieces import LEFT_OUT, Chunk, Evidence, gather_evidence
 from inference.diagnostics.soundness import FEW, refuse_holes
-from inference.schema import DISCIPLE, MEASUREMENT, parts
+from inference.schema import DISCIPLE, ERASED, MEASUREMENT, parts
 
 __all__ = ["leave_out"]
 
@@ -82,9 +88,11 @@ LONG_NAMES = {
     "khat": "shape of the tail of the weights",
     "ess": "effective number of draws that are left",
     "verdict": "whether the weights can be trusted",
+    "reading": "why weights say nothing of this world",
 }
 MOVED = tuple(LONG_NAMES)[:8]
 BY_MEASUREMENT = tuple(LONG_NAMES)[:10]
+READ = "read after the switch"
 
 
 def leave_out(
@@ -131,7 +139,8 @@ def leave_out(
     Warns
     -----
     ImpactWarning
-        If a deletion is rough or cannot be had by weights; names the worst.
+        If a deletion is rough or cannot be had by weights, or a world reads what is left out;
+        names the worst.
 
     References
     ----------
@@ -184,24 +193,28 @@ def _deleted(
     wider = evidence.wider(sizes)
     bits, mcse = belief_bits(chunk.log_ratios, weights, bounds=evidence.bounds, wider=wider)
     effective = kish(weights) * sizes / evidence.draws
-    verdict = _verdicts(khat, effective, bits, mcse, direct=chunk.direct)
+    verdict = _verdicts(khat, effective, bits, mcse)
     own = {"belief_bits": bits, "belief_mcse": mcse, "khat": khat, "ess": effective}
     moved = [_moved(part, weights, evidence, cells) for part in parts(worlds, **wanted)]
     found = xr.concat(moved, MEASUREMENT) if len(moved) > 1 else moved[0]
     found = found.assign({name: (LEFT_OUT, values) for name, values in own.items()})
     found = found.assign({"verdict": (LEFT_OUT, verdict), **_reaching(found, verdict)})
-    told = ~found["verdict"].isin(["refit", "direct"])
-    for name in (*BY_MEASUREMENT, "belief_bits", "belief_mcse"):
+    told = found["verdict"] != "refit"
+    reads = found[DISCIPLE].isin(list(chunk.readers))
+    both = reads | reads.sel({DISCIPLE: ERASED})
+    for name in BY_MEASUREMENT:
+        found[name] = found[name].where(told & ~(both if "impact" in name else reads))
+    for name in ("belief_bits", "belief_mcse"):
         found[name] = found[name].where(told)
+    reasons = xr.where(reads, READ, "").astype(object)
+    found["reading"] = reasons.expand_dims({LEFT_OUT: len(khat)}, axis=1)
     return found.assign_coords({LEFT_OUT: np.array(chunk.labels, dtype=object)})
 
 
 def _verdicts(
-    khat: np.ndarray, effective: np.ndarray, bits: np.ndarray, mcse: np.ndarray, *, direct: bool
+    khat: np.ndarray, effective: np.ndarray, bits: np.ndarray, mcse: np.ndarray
 ) -> np.ndarray:
     """Say of each piece what its weights are worth."""
-    if direct:
-        return np.full(len(khat), "direct", dtype=object)
     lost = (khat > LOST) | (effective < FEWEST_EFFECTIVE)
     rough = (khat > ROUGH) | (effective < FEW)
     silent = bits <= np.maximum(2 * mcse, LEAST_BITS)
@@ -305,6 +318,15 @@ def _warn(found: xr.Dataset) -> None:
                 f"{some.size} of {found.sizes[LEFT_OUT]} are {verdict} (k-hat "
                 f"{some.values[worst]:.2f} for {some[LEFT_OUT].values[worst]!r}): {rest}"
             )
+    read = found["reading"] != ""
+    if bool(read.any()):
+        by = [str(name) for name in found[DISCIPLE].values[read.any(LEFT_OUT).values]]
+        some = found[LEFT_OUT].values[read.any(DISCIPLE).values]
+        text.append(
+            f"{len(some)} of {found.sizes[LEFT_OUT]} are read after the switch by {by} "
+            f"({some[0]!r}): what these do is NaN; inference.revise tells it of "
+            "another value, and posterior and worlds drawn without the site tell it of none"
+        )
     if text:
         said = f"not every deletion can be had by weights: {'; '.join(text)}."
         warnings.warn(said, ImpactWarning, stacklevel=3)

@@ -2,6 +2,7 @@ r"""Which numbers stand for the coarse-grained future, all measurements together
 
 Outputs of all measurements, in every world, in units of the erased world: whitened there, so that
 what two measurements both say counts once and the same change counts the same in every world.
+Whitening by draws shrinks slopes; what they have lost is given back here, once for all.
 """
 
 import warnings
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from counterfactual_models.errors import CounterfactualError, ImpactWarning, MeasurementError
-from inference.arrays.cells import Cells
+from inference.arrays.cells import Cells, fewer_edges
 from inference.arrays.features import indicators, powers
-from inference.arrays.whitening import whitener
+from inference.arrays.whitening import unbiased, whitener
 from inference.diagnostics.scored import ScoredWorlds
 
 __all__ = ["OUTPUTS", "Outputs", "whitened_outputs"]
@@ -26,7 +27,7 @@ FEW, TOO_MANY = 20, 5
 
 @dataclass(frozen=True)
 class Outputs:
-    """Whitened outputs of all worlds.
+    """Whitened outputs of all worlds, the slopes of which are not shrunk.
 
     Parameters
     ----------
@@ -47,9 +48,9 @@ class Outputs:
 
 
 def whitened_outputs(
-    scored: ScoredWorlds, *, outputs: str = "cells", cells: int | None = None
+    scored: ScoredWorlds, *, outputs: str = "cells", cells: int | None = None, own: bool = False
 ) -> Outputs:
-    """Take the outputs of every world, whitened by the erased one.
+    """Take the outputs of every world, whitened by the erased one, or each by itself.
 
     Parameters
     ----------
@@ -61,6 +62,9 @@ def whitened_outputs(
     cells
         Equally likely cells for each measurement: 8, or fewer where there are too few rows for
         so many outputs.
+    own
+        Cut and whiten every world by itself: slopes then have the length of the Fisher information
+        that the world itself gives, and cannot be compared between worlds.
 
     Returns
     -------
@@ -84,18 +88,28 @@ def whitened_outputs(
     count = _cells(scored, len(labels), outputs, cells)
     if outputs != "measurements":
         scored.refuse_direct(labels, "its distribution")
-    features = _features(values[:, 0], outputs, count, scored.chains * scored.draws)
-    white = whitener(_covariance(values[:, 0], features))
-    if not len(white):
-        raise MeasurementError(
-            f"none of {labels[:3]} varies in the erased world, so there is no scale to judge "
-            "slopes by: measure something that is not certain."
-        )
-    rows, direct = {}, {}
+    draws, copies = scored.chains * scored.draws, scored.futures if scored.by_future else 1
+    rows: dict[str, np.ndarray] = {}
+    direct: dict[str, np.ndarray | None] = {}
     for number, world in enumerate(scored.disciples):
-        rows[world] = white @ features(values[:, number], scored.averaged)
-        own = scored.direct(world, labels)
-        direct[world] = None if own is None else (white / features.scale) @ own
+        if own or not number:
+            cut = _features(values[:, number], outputs, count, draws)
+            found = whitener(_covariance(values[:, number], cut))
+            if not number and not len(found):
+                raise MeasurementError(
+                    f"none of {labels[:3]} varies in the erased world, so there is no scale to "
+                    "judge slopes by: measure something that is not certain."
+                )
+            if len(found):  # where nothing varies, nothing moves in the units of any world
+                features, white, first = cut, found, number
+        mine = white @ features(values[:, number], scored.averaged)
+        if first == number:
+            reference = mine
+        given = scored.direct(world, labels)
+        given = None if given is None else (white / features.scale) @ given
+        rows[world], direct[world] = unbiased(
+            mine, reference, scored.bounds, futures=copies, direct=given
+        )
     return Outputs(labels, rows, direct, count)
 
 
@@ -133,7 +147,7 @@ def _features(erased: np.ndarray, kind: str, cells: int, draws: int) -> _Feature
     scale = flat.std(axis=1, dtype=np.float64)
     return _Features(
         kind,
-        cut.edges(flat, draws),
+        fewer_edges(cut.edges(flat, draws), flat, max(2, cells)),
         flat.mean(axis=1, dtype=np.float64),
         np.where(scale > 0, scale, 1.0),
     )
@@ -173,8 +187,8 @@ def _cells(scored: ScoredWorlds, measurements: int, kind: str, asked: int | None
         )
     if outputs * FEW > rows:
         warnings.warn(
-            f"there are {said}: Fisher information and bits are off by some "
-            f"{100 * outputs / rows:.0f} %. Draw more, or keep fewer measurements.",
+            f"there are {said}: so few shrink slopes by some {100 * outputs / rows:.0f} %, which "
+            "is given back on average. Draw more, or keep fewer measurements.",
             ImpactWarning,
             stacklevel=4,
         )

@@ -42,20 +42,25 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import CounterfactualError, EvidenceError
+from counterfactual_models.errors import CounterfactualError
 from inference.arrays.evidence_scales import EvidenceScale
 from inference.arrays.relative_slopes import FLOORS, relative_slopes
 from inference.arrays.score_covariance import block_slopes, data_chunks
 from inference.arrays.sign_flips import random_signs
+from inference.diagnostics.data_scales import (
+    Scale,
+    checked_deviations,
+    deviations,
+    has_prior,
+    prior_evidence,
+)
 from inference.diagnostics.outputs import Outputs, whitened_outputs
 from inference.diagnostics.scored import ScoredWorlds
-from inference.schema import DATUM, DISCIPLE, ERASED, PRIOR_DRAW, PRIOR_EVIDENCE, flatten_data
+from inference.schema import DATUM, DISCIPLE, ERASED
 
 __all__ = ["relative_importance"]
 
 SCALES = ("prior", "loo")
-FEWEST = 20
-"""Fewest draws of the prior that make a covariance."""
 MOST_WORDS = 6000
 """Most slopes of all blocks and outputs that many data can be told apart in."""
 LONG_NAMES = {
@@ -87,7 +92,7 @@ def relative_importance(
     disciples: Sequence[str] | str | None = None,
     measurements: Sequence[str] | str | None = None,
     data: Sequence[str] | str | None = None,
-    scale: str | xr.DataArray | Sequence[float] | None = None,
+    scale: str | Scale | None = None,
     flips: int = 4000,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -108,7 +113,8 @@ def relative_importance(
         Names to keep; all by default. Data are sites (``"orders"``) or labels (``"orders[3]"``).
     scale
         Deviations of the data: ``prior``, all together before any was known; ``loo``, each given
-        the others, in the tree; or numbers in the data's unit. ``prior`` where the tree has it.
+        the others, in the tree; or numbers in the data's unit, one for each, or by site or label
+        in place of the tree's ``loo``. By default ``prior`` where the tree has it.
     flips, seed
         Number of swaps behind p, and their seed.
 
@@ -209,62 +215,21 @@ class _Slopes:
 
 
 def _scale(
-    worlds: xr.DataTree, scored: ScoredWorlds, wanted: str | xr.DataArray | Sequence[float] | None
+    worlds: xr.DataTree, scored: ScoredWorlds, wanted: str | Scale | None
 ) -> tuple[str, EvidenceScale]:
     """Find the deviations of the data; say which they are."""
     if wanted is not None and not isinstance(wanted, str):
-        return "given", EvidenceScale(_checked(_given(scored, wanted), scored, positive=True))
+        return "given", EvidenceScale(deviations(scored, wanted, positive=True))
     if wanted is not None and wanted not in SCALES:
         raise CounterfactualError(
             f"got scale={wanted!r}; expected one of {SCALES}, or a number for each datum."
         )
-    noise, alone = scored.scale("prior_noise"), scored.scale("loo_sd")
-    there = noise is not None and PRIOR_EVIDENCE in worlds.children
-    if noise is None or alone is None or (wanted == "prior" and not there):
-        raise EvidenceError(
-            f"the tree does not hold the data's deviations ({wanted or 'of any kind'}): run "
-            "inference.with_scores again, or give scale=[...], a number for each datum."
-        )
-    if wanted == "loo" or not there:
-        return "loo", EvidenceScale(_checked(alone, scored, positive=True))
-    prior = flatten_data(worlds[PRIOR_EVIDENCE].to_dataset()).reindex({DATUM: scored.data})
-    means = prior.transpose(PRIOR_DRAW, DATUM).values
-    if len(means) < FEWEST:
-        raise EvidenceError(
-            f"the tree has {len(means)} draws of the data before they were known; expected at "
-            f"least {FEWEST}, and some hundreds: run inference.with_scores again."
-        )
-    # A hole in any draw makes a hole in the sum.
-    _checked(noise + means.sum(axis=0, dtype=np.float64), scored, positive=False)
+    if wanted == "loo" or (wanted is None and not has_prior(worlds, scored)):
+        return "loo", EvidenceScale(deviations(scored, positive=True))
+    means, noise = prior_evidence(worlds, scored)
     found = EvidenceScale(noise, means)
-    _checked(found.units, scored, positive=True)
+    checked_deviations(found.units, scored, positive=True)
     return "prior", found
-
-
-def _given(scored: ScoredWorlds, wanted: xr.DataArray | Sequence[float]) -> np.ndarray:
-    """Read deviations that the user gave, by label or in the order of the data."""
-    if isinstance(wanted, xr.DataArray) and DATUM in wanted.coords:
-        wanted = wanted.reindex({DATUM: scored.data})
-    found = np.asarray(wanted, dtype=np.float64)
-    if found.shape != (len(scored.data),):
-        raise EvidenceError(
-            f"got scale of shape {found.shape}; expected one number for each of the "
-            f"{len(scored.data)} data {scored.data[:3]}..., in this order, or a DataArray with "
-            "their labels along 'datum'."
-        )
-    return found
-
-
-def _checked(values: np.ndarray, scored: ScoredWorlds, *, positive: bool) -> np.ndarray:
-    bad = ~np.isfinite(values) | (positive & ~(values > 0))
-    if bad.any():
-        at = int(np.argmax(bad))
-        raise EvidenceError(
-            f"the deviation of datum {scored.data[at]!r} is {values[at]:g} (the first of "
-            f"{int(bad.sum())} such); expected a finite number above 0. Leave it out "
-            "(data=[...]), or give scale=[...], a number for each datum."
-        )
-    return values
 
 
 def _refuse_many(scored: ScoredWorlds, found: Outputs) -> None:

@@ -32,6 +32,7 @@ _UP = {
     "bits": "bits of the coarse-grained future that each tells",
     "relevance": "share of what each says of the past that shows in the future",
 }
+_LABELS = {"bits": "bits of the future", "relevance": "share that shows"}
 _OF_WORLD = ("evidence_bits", "evidence_bits_mcse", "belief_bits", "eta_evidence")
 _OF_SWITCH = ("switch_bits", "switch_bits_mcse", "eta_switch", "penalty", "share_below")
 _DEAREST = "those of greatest penalty"
@@ -145,7 +146,7 @@ def _asked(result: xr.Dataset, quantity: str, disciples: Sequence[str] | str | N
         "absolute_importance",
         (*_OF_WORLD, *_OF_SWITCH, variable, f"{variable}_mcse"),
         disciples=disciples,
-        also=("belief_trusted", "eta_switch_mcse"),
+        also=("belief_trusted", "eta_switch_mcse", "penalty_mcse"),
     )
     return given.transpose(DISCIPLE, ...)
 
@@ -165,13 +166,13 @@ def _picked(
     drawn = drawn.assign_coords(line=kept[switch], line_mcse=error).transpose(..., _COMPONENT)
     shown = min(total, max_components)
     notes = evidence_panels.picked(shown, total, "pieces", "the most important")
-    return drawn.to_dataset(name="tells"), kept, notes
+    return drawn.to_dataset(name="tells").assign_attrs(quantity=quantity), kept, notes
 
 
 def _figsize(drawn: xr.Dataset) -> tuple[float, float]:
     panels = drawn.sizes[DISCIPLE]
     across = min(_COLUMNS, panels)
-    return max(6.4, 0.9 + 3.5 * across), 1.1 + 3.0 * -(-panels // across)
+    return max(6.4, 0.9 + 3.5 * across), 1.1 + 3.3 * -(-panels // across)
 
 
 def _places(da: xr.DataArray) -> np.ndarray:
@@ -200,12 +201,14 @@ def _switch(da: xr.DataArray, target: Axes, **_: Any) -> Artist:
 def _dress_all(spectrum: azp.PlotCollection, drawn: xr.Dataset, kept: xr.Dataset) -> None:
     """Set axes and title of every panel, and say in words what the two sources come to."""
     low, high = _bounds(drawn)
-    ticks = evidence_panels.root_ticks(low, high)
+    ticks = _ticks(drawn, low, high)
+    high = max(high, 1.02 * ticks[-1])
     count = max(4, drawn.sizes[_COMPONENT])
     erased = kept.sel({DISCIPLE: ERASED})
-    for axes, name in zip(
-        np.atleast_1d(spectrum.viz["plot"].values), drawn[DISCIPLE].values, strict=False
-    ):
+    panels = np.ravel(spectrum.viz["plot"].values)
+    for place, (axes, name) in enumerate(zip(panels, drawn[DISCIPLE].values, strict=False)):
+        axes.set_xlabel("piece of the evidence", fontsize=8.5)
+        axes.set_ylabel("" if place % _COLUMNS else _LABELS[drawn.attrs["quantity"]], fontsize=8.5)
         axes.set_yscale("function", functions=evidence_panels.ROOT)
         axes.set_ylim(low, high)
         axes.set_yticks(ticks, [style.number(tick) for tick in ticks])
@@ -216,7 +219,7 @@ def _dress_all(spectrum: azp.PlotCollection, drawn: xr.Dataset, kept: xr.Dataset
         axes.tick_params(labelbottom=True, labelleft=True, length=0)
         axes.grid(axis="y", color=style.GRID_COLOR, lw=0.5)
         axes.set_axisbelow(True)
-        title = axes.set_title(style.shortened(str(name), 34), pad=54)
+        title = axes.set_title(style.shortened(str(name), 34), pad=66)
         style.verbatim([title, _tell(axes, kept.sel({DISCIPLE: name}), erased)])
         if not np.isfinite(drawn["tells"].sel({DISCIPLE: name})).all():
             _say_unknown(axes)
@@ -230,9 +233,34 @@ def _bounds(drawn: xr.Dataset) -> tuple[float, float]:
     return 1.08 * least, 1.08 * high
 
 
+def _ticks(drawn: xr.Dataset, low: float, high: float) -> list[float]:
+    """Ticks up to a round number that no bar passes."""
+    most = float(np.nan_to_num(drawn["tells"].sel(number="value").values).max())
+    if most <= 0:
+        return evidence_panels.root_ticks(low, high)
+    step = 0.5 * 10.0 ** np.floor(np.log10(most))
+    last = float(np.ceil(most / step - 1e-9) * step)
+    ticks = evidence_panels.root_ticks(low, max(high, last))
+    wide = np.sqrt(last) - np.sign(low) * np.sqrt(abs(low))
+    near = 0.1 * wide
+    return [tick for tick in ticks if tick <= 0 or np.sqrt(last) - np.sqrt(tick) > near] + [last]
+
+
+def _answer(one: xr.Dataset, erased: xr.Dataset) -> str:
+    """Answer the question of the title, as far as noise lets it be answered."""
+    more = float(one["eta_switch"] - erased["eta_evidence"])
+    error = _ERRORS * float(one.get("penalty_mcse", 0.0))
+    if not np.isfinite(more + error) or not bool(erased.get("belief_trusted", True)):
+        return "Not known"
+    if abs(more) <= error:
+        return "Undecided: within noise"
+    return "No: a bit of X tells more" if more > 0 else "Yes: a bit of evidence tells more"
+
+
 def _tell(axes: Axes, one: xr.Dataset, erased: xr.Dataset) -> Text:
     """Write over a panel what both sources tell, and what of it is charged."""
     lines = [
+        _answer(one, erased),
         f"X: {_estimate(one, 'switch_bits')} of 1 bit, η {_number(one['eta_switch'])}",
         *(
             f"evidence, {name}: {_estimate(world, 'evidence_bits')} of "

@@ -128,6 +128,9 @@ def _selected(
             "this result does not say for which tolerance its verdicts are: expected "
             "result.attrs['tolerance'], as diagnostics.coarse_graining(worlds) writes it."
         )
+    for dim in (DISCIPLE, MEASUREMENT):  # what sel() keeps of one label
+        if dim in result.coords and result[dim].ndim == 0:
+            result = result.expand_dims(dim)
     here = [str(name) for name in result[DISCIPLE].values]
     wanted = _listed(disciples, here)
     for name in wanted:

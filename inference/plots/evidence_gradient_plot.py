@@ -2,7 +2,8 @@ r"""Picture: how would each measurement change if a datum had been a little diff
 
 A heat map per world, measurements by data: the colour of a cell is
 :math:`\sigma_j\, dE[g]/de_j` over the row's largest, blue where the measurement rises with the
-datum and rust, with a dash, where it falls. What is within its error is faded and hatched.
+datum and rust, with a dash, where it falls. What is within its error is faded and hatched. Of
+``evidence_gradient(worlds, difference=True)`` it shows what letting a disciple in adds to slopes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,13 +43,12 @@ def plot_evidence_gradient(
     disciples: Sequence[str] | str | None = None,
     measurements: Sequence[str] | str | None = None,
     data: Sequence[str] | str | None = None,
-    difference: bool = False,
     max_rows: int = 16,
     max_columns: int = 36,
     max_panels: int = 4,
     figsize: tuple[float, float] | None = None,
 ) -> azp.PlotCollection:
-    r"""Draw the slopes of all measurements by all data, in every world.
+    r"""Draw the slopes of all measurements by all data, in every world, or how they differ.
 
     Measurements have different units, and so have data: a slope is taken per standard deviation
     of the datum given the others (where the result knows it), and drawn as a share of the largest
@@ -59,11 +59,10 @@ def plot_evidence_gradient(
     ----------
     result
         What ``diagnostics.evidence_gradient`` returned. Of one with moments or cells, choose one:
-        ``result.sel(moment="mean")``.
+        ``result.sel(moment="mean")``. One made with ``difference=True`` (it says so in its
+        attributes) is drawn as differences, with the errors it has of them.
     disciples, measurements, data
         Names to keep (``"orders"`` keeps all of ``orders[...]``); all by default.
-    difference
-        Draw by how much letting a disciple in changes the slopes, not the slopes in each world.
     max_rows, max_columns, max_panels
         At most so many measurements, data and worlds; the picture says when it leaves some out.
     figsize
@@ -97,6 +96,7 @@ def plot_evidence_gradient(
     >>> plt.close(heat.viz["figure"].item())
     """
     refuse_counts(1, max_rows=max_rows, max_columns=max_columns, max_panels=max_panels)
+    difference = bool(getattr(result, "attrs", {}).get("difference", 0))
     given = evidence_panels.asked(
         result,
         "evidence_gradient",
@@ -104,6 +104,7 @@ def plot_evidence_gradient(
         disciples=disciples,
         measurements=measurements,
         data=data,
+        compared=difference,
     )
     worlds, notes = _comparable(given, difference)
     drawn, largest, errors = _shares(worlds, difference, (max_panels, max_rows, max_columns))
@@ -163,7 +164,7 @@ def _shares(
     kept = worlds.isel({MEASUREMENT: rows})
     sure, size = np.zeros(sizes[2]), np.zeros(sizes[2])
     largest, units = np.zeros((2, len(rows)))
-    for row, (value, mcse) in enumerate(_by_measurement(kept, difference)):
+    for row, (value, mcse) in enumerate(_by_measurement(kept)):
         value, mcse = np.abs(value[panels]), mcse[panels]
         largest[row] = np.max(value, where=value > errors * mcse, initial=0.0)
         # A row of noise has no largest: it is drawn pale, however small its errors.
@@ -173,7 +174,7 @@ def _shares(
     columns = np.arange(sizes[2])
     if sizes[2] > limits[2]:
         columns = evidence_panels.most(sure, size, limits[2])
-    numbers = list(_by_measurement(kept.isel({DATUM: columns}), difference))
+    numbers = list(_by_measurement(kept.isel({DATUM: columns})))
     shares = np.array([np.stack(pair)[:, panels] for pair in numbers])
     shares /= units[:, None, None, None]
     drawn = xr.DataArray(
@@ -181,7 +182,7 @@ def _shares(
         dims=(MEASUREMENT, "number", DISCIPLE, DATUM),
         coords={
             "number": ["value", "mcse"],
-            DISCIPLE: worlds[DISCIPLE].values[difference:][panels],
+            DISCIPLE: worlds[DISCIPLE].values[panels],
             MEASUREMENT: kept[MEASUREMENT].values,
             DATUM: kept[DATUM].values[columns],
         },
@@ -189,14 +190,10 @@ def _shares(
     return drawn.to_dataset(name="share"), largest, errors
 
 
-def _by_measurement(
-    worlds: xr.Dataset, difference: bool
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _by_measurement(worlds: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Slopes per spread of the datum, and their errors, (world, datum), row by row."""
     scale = worlds["scale"].values if "scale" in worlds.coords else 1.0
     for value, mcse in evidence_panels.numbers_by(MEASUREMENT, worlds["gradient"], worlds["mcse"]):
-        if difference:
-            value, mcse = value[1:] - value[:1], np.hypot(mcse[1:], mcse[:1])
         yield value * scale, mcse * scale
 
 
@@ -204,9 +201,8 @@ def _panels_and_rows(
     worlds: xr.Dataset, difference: bool, errors: float, limits: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pick the worlds that differ most from the erased one, and the rows that data move most."""
-    count = worlds.sizes[DISCIPLE] - difference
-    differ, moved = np.zeros(count), []
-    for value, mcse in _by_measurement(worlds, difference):
+    differ, moved = np.zeros(worlds.sizes[DISCIPLE]), []
+    for value, mcse in _by_measurement(worlds):
         moved.append(np.count_nonzero(np.abs(value) > errors * mcse))
         if difference:
             differ += np.count_nonzero(np.abs(value) > errors * mcse, axis=1)
@@ -340,9 +336,7 @@ def _how_to_read(worlds: xr.Dataset, difference: bool, errors: float) -> list[st
         f"Hatched and faded: within {style.number(errors, 2)} standard errors of zero; noise "
         "alone stays there in 95 pictures of 100."
     )
-    # Worlds that share their past err together, so this errs on the side of hatching.
-    added = "Errors of the two worlds are added as if they were independent."
-    return [said, hatched, *[added] * difference]
+    return [said, hatched]
 
 
 def _left_out(drawn: xr.Dataset, worlds: xr.Dataset, difference: bool) -> list[str]:
@@ -356,7 +350,7 @@ def _left_out(drawn: xr.Dataset, worlds: xr.Dataset, difference: bool) -> list[s
         ),
         *evidence_panels.picked(
             drawn.sizes[DISCIPLE] - (not difference),
-            worlds.sizes[DISCIPLE] - 1,
+            worlds.sizes[DISCIPLE] - (not difference),
             "disciples",
             "those whose slopes differ most",
         ),

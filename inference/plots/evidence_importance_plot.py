@@ -152,7 +152,8 @@ def _greatest(
         float((value - errors * mcse).max())
         for value, mcse in evidence_panels.numbers_by(MEASUREMENT, *sizes)
     ]
-    columns = np.sort(style.top(np.maximum(told, switch.max(axis=0)), limits[1]))
+    names = [str(label).split("[")[0] for label in known[MEASUREMENT].values]
+    columns = np.sort(_columns(np.maximum(told, switch.max(axis=0)), names, limits[1]))
     worlds = np.sort(style.top(switch[:, columns].max(axis=1), limits[0])) + 1
     kept = known.isel({DISCIPLE: [0, *worlds], MEASUREMENT: columns})
     value, mcse = kept[quantity].values, kept[f"{quantity}_mcse"].values
@@ -160,6 +161,13 @@ def _greatest(
     sure = (value - errors * mcse).max(axis=(0, 1)).clip(min=0)
     rows = evidence_panels.most(sure, most, limits[2])
     return kept.isel({DATUM: rows[style.top(most[rows], None)]})
+
+
+def _columns(sizes: np.ndarray, names: list[str], limit: int) -> np.ndarray:
+    """Places of the greatest: one of each name first, as ``visits[paris]`` stands for visits."""
+    order = [int(place) for place in style.top(sizes, None)]
+    first = {names[place]: place for place in reversed(order)}
+    return np.array(sorted(order, key=lambda place: first[names[place]] != place)[:limit])
 
 
 def _by_world(kept: xr.Dataset, quantity: str) -> xr.Dataset:
@@ -249,8 +257,8 @@ def _bounds(drawn: xr.Dataset, errors: float) -> tuple[float, float]:
     value, mcse = drawn["tells"].values
     far = max(float(value.max()), float(drawn["line"].max()), 1e-6)
     high = min(float((value + errors * mcse).max()), 1.7 * far)
-    low = max(float((value - errors * mcse).min()), float(value.min()) - 0.2 * far, -far)
-    return min(low, 0.0) - 4e-4 * far, 1.05 * max(high, far)
+    low = max(float((value - errors * mcse).min()), min(float(value.min()), -0.5 * far))
+    return 1.05 * min(low, 0.0) - 4e-4 * far, 1.05 * max(high, far)
 
 
 def _count(axes: Axes, panel: xr.Dataset, quantity: str, errors: float) -> None:
@@ -297,7 +305,7 @@ def _left_out(drawn: xr.Dataset, known: xr.Dataset) -> list[str]:
             drawn.sizes[MEASUREMENT],
             known.sizes[MEASUREMENT],
             "measurements",
-            "those of which X or a datum tells most",
+            "those of which X or a datum tells most, one of each name first",
         ),
         *evidence_panels.picked(
             drawn.sizes[DISCIPLE],

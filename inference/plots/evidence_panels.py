@@ -46,8 +46,9 @@ def asked(
     measurements: Sequence[str] | str | None = None,
     data: Sequence[str] | str | None = None,
     also: Collection[str] = (),
+    compared: bool = False,
 ) -> xr.Dataset:
-    """Keep what was asked for, ``erased`` first; refuse what is no result.
+    """Keep what was asked for, ``erased`` first (if it is there); refuse what is no result.
 
     Parameters
     ----------
@@ -61,6 +62,8 @@ def asked(
         Names to keep (``"e"`` keeps all of ``e[...]``); all by default.
     also
         Variables that are kept where they are there; others are not.
+    compared
+        Whether the numbers are comparisons with ``erased``, which is then not among the worlds.
 
     Raises
     ------
@@ -84,13 +87,16 @@ def asked(
             f"got {got}; expected the Dataset that diagnostics.{source}(worlds) returns, with the "
             f"variables {sorted(needed)}."
         )
+    for dim in (DISCIPLE, MEASUREMENT):  # what sel() keeps of one label
+        if dim in result.coords and result[dim].ndim == 0:
+            result = result.expand_dims(dim)
     known = [str(name) for name in result[DISCIPLE].values]
-    if ERASED not in known:
+    if ERASED not in known and not compared:
         raise CounterfactualError(
             f"got the worlds {known} without 'erased'; expected it among them, as "
             f"diagnostics.{source}(worlds) returns it: it is what disciples are compared with."
         )
-    names = chosen_disciples(known, disciples)
+    names = [name for name in chosen_disciples(known, disciples) if name in known]
     # A result may fill a good part of the memory: a copy of it is made only to leave things out.
     kept = {} if names == known else {DISCIPLE: names}
     for dim, wanted, refusal in (

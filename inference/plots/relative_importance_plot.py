@@ -163,7 +163,7 @@ def _greatest(known: xr.Dataset, errors: float, max_rows: int, max_columns: int)
 
 def _figsize(drawn: xr.Dataset) -> tuple[float, float]:
     across, rows = drawn.sizes[DISCIPLE], drawn.sizes[DATUM]
-    return 2.2 + (4.8 if across == 1 else 3.2) * across, 1.8 + 0.26 * max(3, rows)
+    return 2.2 + (4.8 if across == 1 else 3.2) * across, 1.95 + 0.26 * max(3, rows)
 
 
 def _share(da: xr.DataArray, target: Axes, color: str, **_: Any) -> BarContainer:
@@ -201,7 +201,7 @@ def _dress_all(
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_yticks(range(len(labels)), labels)
         axes.axvline(0, color=style.INK, lw=0.8, zorder=4)
-        title = axes.set_title(style.shortened(str(name), width), pad=42)
+        title = axes.set_title(style.shortened(str(name), width), pad=54)
         style.verbatim([*axes.get_yticklabels(), title])
         _tell(axes, kept.sel({DISCIPLE: name}))
         for switch, place in ((0, 0.25), (1, 0.75)):
@@ -215,11 +215,12 @@ def _percent(share: float) -> str:
 
 
 def _tell(axes: Axes, one: xr.Dataset) -> Text:
-    """Write the three distances over a panel."""
+    """Write the three distances and p over a panel."""
     lines = (
-        f"trace distance {_estimate(one, 'trace_distance')}   p {_number(one['p'], 2)}",
+        f"trace distance {_estimate(one, 'trace_distance', distance=True)}",
         f"with signs {_estimate(one, 'signed_distance')}",
         f"log₂ of scale {_estimate(one, 'log_scale', sign=True)}",
+        f"p {_number(one['p'], 2)} were all slopes the same",
     )
     return axes.annotate(
         "\n".join(lines),
@@ -233,9 +234,11 @@ def _tell(axes: Axes, one: xr.Dataset) -> Text:
     )
 
 
-def _estimate(one: xr.Dataset, name: str, *, sign: bool = False) -> str:
+def _estimate(one: xr.Dataset, name: str, *, sign: bool = False, distance: bool = False) -> str:
     if not np.isfinite(one[name]):
         return "unknown"
+    if distance and one[name] < 0:
+        return f"0 (within noise) ± {_number(one[f'{name}_mcse'], 2)}"
     return f"{_number(one[name], 2, sign)} ± {_number(one[f'{name}_mcse'], 2)}"
 
 
@@ -271,5 +274,6 @@ def _how_to_read(errors: float) -> list[str]:
         "at once.",
         "Trace distance: 0 if combinations of data keep their relative importance, 1 if none "
         "does; with signs: 1 if all turn round; scale: log₂ of how all squared slopes grew. ±: a "
-        "standard error; p: how likely the same world shows as much.",
+        "standard error; p: how likely the same world shows slopes changed as much, lengths and "
+        "signs included.",
     ]

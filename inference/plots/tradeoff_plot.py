@@ -29,8 +29,11 @@ WEIGHT = "weight"
 _NUMBERS = ("utility", "utility_mcse", "penalty", "penalty_mcse")
 _COLORS = {"erased": style.ERASED_COLOR, "chosen": style.LET_IN_COLOR, "never": style.MUTED}
 _DASHES = (0, (4, 3))
+_CHOSEN = {"marker": "D", "ms": 7}
 _BARS = 1.96
 _TALL, _BAR = 0.7, 0.16
+_COLUMN = 0.8
+"""Width of the column of names, in widths of what is to the left of it."""
 
 
 def plot_tradeoff(
@@ -170,7 +173,7 @@ def _dress_plane(axes: Axes, kept: xr.Dataset, choice: Any) -> None:
     """Set limits and titles, draw the line through the chosen, and that of equal value."""
     (left, right), (low, high) = _range(kept, "penalty"), _range(kept, "utility")
     left = -0.04 * (right - left)
-    axes.set_xlim(left, right + 0.65 * (right - left))
+    axes.set_xlim(left, right + _COLUMN * (right - left))
     axes.set_ylim(low, high)
     axes.set_title("utility over penalty")
     axes.set_xlabel("penalty")
@@ -188,7 +191,7 @@ def _dress_plane(axes: Axes, kept: xr.Dataset, choice: Any) -> None:
     axes.plot(corners["penalty"], corners["utility"], color=style.INK, lw=1.1, zorder=2)
     if np.isfinite(choice.weight):
         best = choice.table.sel({DISCIPLE: choice.chosen})
-        at = np.array([max(left, 0.0), right])
+        at = np.array([left, right])
         level = float(best["utility"]) + choice.weight * (at - float(best["penalty"]))
         axes.plot(at, level, color=style.INK, lw=0.9, ls=_DASHES, zorder=1.5)
 
@@ -241,9 +244,9 @@ def _point(da: xr.DataArray, target: Axes, look: str, **_: Any) -> Artist:
 def _label(da: xr.DataArray, target: Axes, **_: Any) -> Artist:
     """Name a point in the free column to the right of all, and lead from one to the other."""
     left, right = target.get_xlim()
-    beyond = left + (right - left) / 1.65 * 1.02
+    beyond = left + (right - left) / (1 + _COLUMN) * 1.02
     text = target.annotate(
-        style.shortened(_who(str(da[DISCIPLE].item())), 24),
+        style.shortened(_who(str(da[DISCIPLE].item())), 23),
         (float(da.sel(number="penalty")), float(da.sel(number="utility"))),
         (beyond, float(da["height"])),
         va="center",
@@ -289,10 +292,11 @@ def _who(name: str) -> str:
 def _marks(kept: xr.Dataset, choice: Any) -> list[Artist]:
     point: dict[str, Any] = {"ls": "none", "mew": 1.5, "ms": 5.5, "marker": "o"}
     blue, grey = _COLORS["chosen"], _COLORS["erased"]
-    said = f"chosen with weight {choice.weight:g}"
+    nobody = choice.chosen == ERASED
+    said = f"{'nobody is ' * nobody}chosen with weight {choice.weight:g}"
     line: dict[str, Any] = {"color": style.INK, "ls": _DASHES, "lw": 0.9}
     handles: list[Artist] = [
-        Line2D([], [], color=blue, label=said, **point | {"marker": "D", "ms": 7}),
+        Line2D([], [], color=grey if nobody else blue, label=said, **point | _CHOSEN),
         Line2D([], [], color=blue, label="chosen at some weight", **point),
         Line2D([], [], color=grey, label="nobody", **point),
         Line2D([], [], mfc="white", mec=_COLORS["never"], label="chosen at none", **point),

@@ -1,6 +1,7 @@
 """What an engine drew, as an ArviZ tree: groups, labels, statistics, pointwise log densities."""
 
 import logging
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -76,7 +77,9 @@ def add_log_densities(
         return
     chains, draws = next(iter(values.values())).shape[:2]
     total = chains * draws
-    numbers = total * sum(sites[name].value.numel() for name in scored)
+    numbers = total * sum(
+        math.prod(sites[name].value.shape[: sites[name].batch_ndim]) for name in scored
+    )
     if wanted is None and numbers > _MOST_LOG_LIKELIHOODS:
         logger.info("log_likelihood left out: %d numbers; ask with log_likelihood=True", numbers)
         return

@@ -223,6 +223,8 @@ def world_hash(world: Callable[..., Any]) -> str:
     except (OSError, TypeError):
         text = repr(getattr(getattr(inner, "__code__", None), "co_code", type(inner)))
     digest.update(text.encode())
+    if is_dataclass(inner):  # a policy with numbers in it: its class is not all there is to it
+        digest.update(_fingerprint(inner))
     return digest.hexdigest()[:16]
 
 

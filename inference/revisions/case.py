@@ -20,8 +20,9 @@ from inference.arrays.weights import doubtful
 from inference.posterior.pointwise import log_densities
 from inference.posterior.question import Question, ask
 from inference.revisions.changes import Changes, hidden_places, read_changes
+from inference.revisions.reach import MOST_BEYOND, mass_beyond
 from inference.simulation import block_size, simulate
-from inference.world_plans import WorldPlans
+from inference.world_plans import WorldPlans, warn_of_other_policies
 
 __all__ = ["RevisedCase"]
 
@@ -51,6 +52,8 @@ class RevisedCase:
         What becomes of the evidence.
     revised_world
         The world, without the data that are not to be seen.
+    left
+        Share of the draws that the weights of earlier revisions have left.
     told
         What is known of the weights.
     scores
@@ -69,6 +72,7 @@ class RevisedCase:
         self.worlds = worlds
         self.disciples = _in_order(gather(disciples), names)
         self.attrs = schema.decode_attrs(worlds.attrs)
+        warn_of_other_policies(self.attrs, self.disciples, stacklevel=3)
         self.seed = int(self.attrs.get("seed", 0))
         observed = worlds["observed_data"].to_dataset()
         given = {str(n): v.values for n, v in observed.items()}
@@ -88,6 +92,7 @@ class RevisedCase:
         self.changes: Changes = read_changes(plain, observed, evidence, unseen, already)
         self.revised_world = _without(world, self.changes.unseen)
         self.then = ask(self.revised_world, self.changes.evidence)
+        self.left = float(self.attrs.get("revision_share", 1.0))
         self.told: dict[str, Any] = {}
         self.scores: dict[str, torch.Tensor] = {}
 
@@ -194,7 +199,15 @@ class RevisedCase:
             return f"the log ratio has a variance of {variance:.1f}, above {_MOST_VARIANCE:g}"
         khat = self.told.get("revision_khat", 0.0)
         left = self.told.get("revision_draws", np.inf)
-        return f"k-hat is {khat:.2f} with {left:.0f} draws left" * doubtful(khat, left)
+        if doubtful(khat, left):
+            return f"k-hat is {khat:.2f} with {left:.0f} draws left"
+        if not self.changes.unseen:
+            return ""
+        share, name = mass_beyond(self.then, self.latents, self.seed)
+        self.told["revision_beyond"] = share
+        if not share > MOST_BEYOND:
+            return ""
+        return f"without it at least {share:.0%} of {name!r} lies where none of its draws is"
 
 
 def _without(world: Callable[..., Any], places: Mapping[str, torch.Tensor]) -> Callable[..., Any]:

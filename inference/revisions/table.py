@@ -34,6 +34,7 @@ def revision_table(
     *,
     disciples: Sequence[str],
     measurements: Sequence[str] | str | None = None,
+    left: float = 1.0,
 ) -> xr.Dataset:
     """Compare means before and after.
 
@@ -45,6 +46,9 @@ def revision_table(
         Another of the same worlds; or weights of the draws of `before`, adding up to 1.
     disciples, measurements
         Names to keep; measurements by default all.
+    left
+        Share of the draws of `before` that earlier weights have left: errors are divided by its
+        root, for blocks see too little of what uneven copies of draws do to weights of these.
 
     Returns
     -------
@@ -75,9 +79,9 @@ def revision_table(
         "now": old.mean,
         "revised": old.mean + change,
         "change": change,
-        "mcse": errors[0],
+        "mcse": errors[0] / left**0.5,
         "impact_change": change - change[:1],
-        "impact_mcse": errors[1],
+        "impact_mcse": errors[1] / left**0.5,
     }
     return xr.Dataset(
         {n: ((DISCIPLE, MEASUREMENT), v, {"long_name": LONG_NAMES[n]}) for n, v in found.items()},

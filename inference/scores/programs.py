@@ -15,9 +15,10 @@ from unittest import mock
 
 import pyro
 import torch
+from pyro.distributions.torch_distribution import MaskedDistribution
 from pyro.distributions.util import scale_and_mask
 from pyro.ops.special import log_binomial
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent
 
 from counterfactual_models.anatomy import Anatomy, is_site, role_of
 from counterfactual_models.deferred import Deferred
@@ -30,6 +31,7 @@ from inference.world_plans import WorldPlans
 __all__ = [
     "Asked",
     "densities",
+    "density_of",
     "log_prob_of",
     "looked_at",
     "run_open",
@@ -153,6 +155,30 @@ def log_prob_of(site: Message) -> torch.Tensor:
     return scale_and_mask(found, site["scale"], site["mask"])
 
 
+def density_of(program: Program, site: Message) -> torch.Tensor:
+    """Log-density of a site in a world that is drawn.
+
+    What is drawn after the switch is drawn from its bare distribution, whatever scale or mask is
+    around it; these count for the past and for evidence.
+    """
+    if site["is_observed"] or site["name"] not in program.anatomy.future:
+        return log_prob_of(site)
+    found: torch.Tensor = _bare(site["fn"]).log_prob(
+        site["value"], *site["args"], **site["kwargs"]
+    )
+    return found
+
+
+def _bare(fn: Any) -> Any:
+    """Take masks off a distribution."""
+    fn = looked_at(fn)
+    while isinstance(fn, MaskedDistribution):
+        fn = fn.base_dist
+    if isinstance(fn, Independent) and _bare(fn.base_dist) is not fn.base_dist:
+        return pyro.distributions.Independent(_bare(fn.base_dist), fn.reinterpreted_batch_ndims)
+    return fn
+
+
 def densities(
     program: Program, happened: Pass, but: Collection[str] = ()
 ) -> dict[str, torch.Tensor]:
@@ -163,7 +189,7 @@ def densities(
         if (known is not None and known.computed) or not is_site(site) or role_of(site):
             continue
         if name not in but and not site["infer"].get("_deterministic"):
-            found[name] = log_prob_of(site)
+            found[name] = density_of(program, site)
     return found
 
 
@@ -176,6 +202,7 @@ def summed(
         evidence: Mapping[str, torch.Tensor], pins: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
         happened = run_open(program, pins, {**program.evidence, **evidence})
-        return sum((log_prob_of(happened.sites[n]).sum() for n in targets), torch.zeros(()))
+        found = [density_of(program, happened.sites[name]).sum() for name in targets]
+        return sum(found, torch.zeros(()))
 
     return total

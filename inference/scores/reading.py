@@ -3,28 +3,30 @@
 Seen by autograd in a few draws, all sites pinned, and held against finite differences.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
 from counterfactual_models.anatomy import translated
-from counterfactual_models.errors import EvidenceError, ImpactWarning, WorldError
+from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import isolated
 from inference.passes import Pass, Program
-from inference.scores.finite_differences import AGREES, FLAT, HIDDEN, JUMPS, STEPS, compare
-from inference.scores.programs import Asked, densities, run_open, unchecked
-from inference.scores.rows import Rows
-from inference.scores.supports import edges, is_discrete, moves_with
+from inference.scores.finite_differences import uneven_signs
+from inference.scores.guards import hold_past, hold_world, refuse_moving
+from inference.scores.programs import Asked, densities, looked_at, run_open, unchecked
+from inference.scores.rows import Mapped, Rows
+from inference.scores.supports import is_discrete
 from inference.scores.ways import Pins, Way
 
 __all__ = ["PastReading", "WorldReading", "read_past", "read_world"]
 
 _DRAWS = 3
-_LOOKED_AT = 64  # numbers of a site
 _HELD = 2  # draws that are held against finite differences
+_TRIES = 8  # draws of what was not kept
+_MANY = 4096  # draws that are looked at where each may go a way of its own
 
 
 @dataclass
@@ -102,27 +104,10 @@ def read_past(asked: Asked, rows: Rows) -> PastReading:
             if not own[name] and is_discrete(happened.sites[name]["fn"]):
                 found.unscored[name] = "its density looks its value up in a table"
         found.scored = [name for name in found.scored if name not in found.unscored]
-        _refuse_moving(way, few, list(program.evidence))
-        _hold_past(way, few, found)
+        refuse_moving(way, few, list(program.evidence))
+        found.unscored |= hold_past(way, few, found.scored)
+        found.scored = [name for name in found.scored if name not in found.unscored]
     return found
-
-
-def _hold_past(way: Way, few: Sequence[Pins], found: PastReading) -> None:
-    """Hold autograd against finite differences, site by site."""
-
-    def look(happened: Pass) -> dict[str, torch.Tensor]:
-        kept = densities(way.program, happened, found.unscored).values()
-        return {"density": torch.cat([value.reshape(-1) for value in kept])}
-
-    for name in list(found.scored):
-        for number, pins in enumerate(few[:_HELD]):
-            said = compare(way, pins, [name], look, seed=number)["density"]
-            if said == HIDDEN:
-                raise EvidenceError(_hidden(way.program, name, "density"))
-            if said == JUMPS:
-                found.unscored[name] = "the density jumps where its value is"
-                found.scored.remove(name)
-                break
 
 
 def read_world(
@@ -165,84 +150,82 @@ def read_world(
     with isolated(0), translated(program.what):
         found.fixed = _unkept(Way(program), few[0])
         way = Way(program, found.fixed)
+        looking = _Looking(program, found, scored, kept, before)
         for pins in few:
-            happened, leaves = _open(way, pins, scored)
-            future = densities(program, happened, before)
-            for site, readers in _readers(future, leaves).items():
-                found.densities.setdefault(site, set()).update(readers)
-            measured = {n: torch.as_tensor(happened.sites[n]["value"]) for n in kept}
-            for site, readers in _readers(measured, leaves).items():
-                found.measurements.setdefault(site, set()).update(readers)
-        _refuse_moving(way, few, [n for n in asked.data], before=before)
-        _hold_world(way, few, found, scored, kept, before)
+            looking.at(found.fixed, pins)
+            for key in range(1, _TRIES + 1) if found.fixed else ():
+                looking.at(_unkept(Way(program), pins, key), pins)
+        held: list[Pins] = [*few[:_HELD]]
+        if not looking.abreast(rows):
+            held += looking.everywhere(rows)
+        refuse_moving(way, few, [n for n in asked.data], before=before)
+        found.unscored = hold_world(way, held, scored, kept, before)
         if counted and (found.densities or found.measurements):
             raise WorldError(
                 f"{program.what}: the future reads the evidence, so its scores need the draws, "
                 "and these worlds were kept as counts: sample_worlds(..., keep='draws')."
             )
-        if found.fixed and (found.densities or found.measurements):
-            _refuse_unkept(way, few[-1], found, scored)
+        if found.densities or found.measurements:
+            _refuse_unkept(way, few, found, scored)
     return found
 
 
-def _hold_world(
-    way: Way,
-    few: Sequence[Pins],
-    found: WorldReading,
-    scored: Sequence[str],
-    kept: Sequence[str],
-    before: set[str],
-) -> None:
-    generator = torch.Generator().manual_seed(0)
-    sizes = {name: way.program.anatomy.sites[name].value for name in kept}
-    signs = {
-        name: torch.randint(0, 2, value.shape, generator=generator) * 2 - 1
-        for name, value in sizes.items()
-    }
+@dataclass(frozen=True)
+class _Looking:
+    """Collects who reads what, draw by draw."""
 
-    def look(happened: Pass) -> dict[str, torch.Tensor]:
-        future = [v.reshape(-1) for v in densities(way.program, happened, before).values()]
-        values = {name: torch.as_tensor(happened.sites[name]["value"]) for name in kept}
-        read = {n: v * signs[n] for n, v in values.items() if v.is_floating_point()}
-        rest = {n: v.double() * signs[n] for n, v in values.items() if n not in read}
-        return {"": torch.cat(future) if future else torch.zeros(0), **read, **rest}
+    program: Program
+    found: WorldReading
+    scored: Sequence[str]
+    kept: Sequence[str]
+    before: set[str]
 
-    names = list(scored)
-    for number, pins in enumerate(few[:_HELD]):
-        if not names:
-            return
-        together = compare(way, pins, names, look, seed=number)
-        if all(said in (FLAT, AGREES) for said in together.values()):
-            continue
-        for name in list(names):
-            alone = compare(way, pins, [name], look, seed=number)
-            for output, said in alone.items():
-                what = f"measurement {output!r}" if output else "the density of the future"
-                if said == HIDDEN:
-                    raise EvidenceError(_hidden(way.program, name, what))
-                if said == JUMPS and name in names:
-                    found.unscored[name] = f"{what} jumps where its value is"
-                    names.remove(name)
-                if said == STEPS:
-                    _warn_of_steps(way.program, name, what)
+    def at(self, fixed: Pins, pins: Pins) -> bool:
+        """Look at one draw; tell whether it shows a reader that was not known."""
+        happened, leaves = _open(Way(self.program, fixed), pins, self.scored)
+        seen = self._seen(happened)
+        new = False
+        both = self.found.densities, self.found.measurements
+        for values, known in zip(seen, both, strict=True):
+            for site, readers in _readers(values, leaves).items():
+                new |= not readers <= known.get(site, set())
+                known.setdefault(site, set()).update(readers)
+        return new
 
+    def abreast(self, rows: Rows) -> bool:
+        """Tell whether no draw may go a way of its own."""
+        own: list[Pins] = []
+        for at in map(int, rows.few()):
+            pins = _row(rows, at)
+            own.append({**pins, **self._redrawn(pins, at)})
+        shapes = [{name: value.shape for name, value in each.items()} for each in own]
+        if any(one != shapes[0] for one in shapes):  # a site is there in some draws only
+            return False
+        some = {n: torch.stack([each[n] for each in own]).numpy() for n in own[0]}
 
-def _warn_of_steps(program: Program, name: str, what: str) -> None:
-    warnings.warn(
-        f"{program.what}: {what} changes with the evidence on {name!r} by a step, a comparison "
-        "or a whole number. Its derivative is taken as 0: right where the step is far from every "
-        "draw, and too small where draws lie on both sides of it; leave_out sees the whole.",
-        ImpactWarning,
-        stacklevel=7,
-    )
+        def extract(happened: Pass) -> dict[str, torch.Tensor]:
+            densities, values = self._seen(happened)
+            return {**{f"density of {n}": v for n, v in densities.items()}, **values}
 
+        return Mapped(self.program, {}, frozenset(self.before)).abreast(
+            lambda way, pins, count: way.look(extract, pins, count), Rows(some, len(own))
+        )
 
-def _hidden(program: Program, name: str, what: str) -> str:
-    return (
-        f"{program.what}: {what} moves with the evidence on {name!r} in another way than autograd "
-        "says. Compute with the tensor that pyro.sample returned, without .item(), .numpy(), "
-        ".detach(), torch.tensor(...) or a corner (relu, abs) just at the datum."
-    )
+    def everywhere(self, rows: Rows) -> list[Pins]:
+        """Look at all rows, or very many; give some that showed a new reader."""
+        found: list[Pins] = []
+        for at in rows.few(_MANY):
+            pins = _row(rows, int(at))
+            if self.at(self._redrawn(pins, int(at)), pins):
+                found.append(pins)
+        return found[:_HELD]
+
+    def _redrawn(self, pins: Pins, key: int) -> Pins:
+        return _unkept(Way(self.program), pins, key) if self.found.fixed else {}
+
+    def _seen(self, happened: Pass) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        measured = {n: torch.as_tensor(happened.sites[n]["value"]) for n in self.kept}
+        return densities(self.program, happened, self.before), measured
 
 
 def _row(rows: Rows, at: int) -> dict[str, torch.Tensor]:
@@ -289,69 +272,81 @@ def _unkept(way: Way, pins: Pins, key: int = 0) -> dict[str, torch.Tensor]:
     }
 
 
-def _refuse_unkept(way: Way, pins: Pins, found: WorldReading, scored: Sequence[str]) -> None:
-    """Refuse sites that were not kept, where a derivative depends on their value."""
-
-    def slopes(fixed: Pins) -> list[torch.Tensor]:
-        happened, leaves = _open(Way(way.program, fixed), pins, scored)
-        values = [v for n, v in densities(way.program, happened).items() if n in found.densities]
-        values += [happened.sites[name]["value"] for name in found.measurements]
-        return [
-            slope
-            for value in values
-            for one in value.reshape(-1)[:_LOOKED_AT]
-            for slope in torch.autograd.grad(
-                one, list(leaves.values()), retain_graph=True, allow_unused=True
-            )
-            if slope is not None
-        ]
-
-    before, others = slopes(way.fixed), _unkept(way, pins, key=1)
-    for name in way.fixed:
-        after = slopes({**way.fixed, name: others[name]})
-        same = len(after) == len(before) and all(map(torch.equal, before, after))
-        if name in found.densities or not same:
-            raise WorldError(
-                f"{way.program.what}: the derivative by the evidence needs the values of site "
-                f"{name!r}, which were not kept; sample it in the world, without "
-                "infer={'is_auxiliary': True}, and draw the worlds again."
-            )
-
-
-def _refuse_moving(
-    way: Way, few: Sequence[Pins], data: Sequence[str], before: set[str] | None = None
+def _refuse_unkept(
+    way: Way, few: Sequence[Pins], found: WorldReading, scored: Sequence[str]
 ) -> None:
-    """Refuse supports that move with the evidence, or that move the evidence's edge."""
-    first: dict[str, list[torch.Tensor]] = {}
-    program = way.program
+    """Refuse sites that were not kept, where a derivative depends on their value."""
+    known = way.program.anatomy.sites
+    for name in found.densities:
+        if name in way.fixed or name not in known:
+            raise WorldError(_not_kept(way.program, [name]))
+    if not way.fixed:
+        return
     for pins in few:
-        leaves = way.leaves([n for n in data if program.evidence[n].is_floating_point()])
-        moving = {n: v.clone() for n, v in pins.items()}
-        for value in moving.values():
-            if value.is_floating_point():
-                value.requires_grad_()
-        latents = {n: v for n, v in moving.items() if v.requires_grad}
-        with unchecked():
-            happened = way.run(moving, leaves)
-        for name, message in happened.sites.items():
-            known = program.anatomy.sites.get(name)
-            if known is None or known.computed or (before is not None and name in before):
+        before = _all_slopes(way, pins, found, scored)
+        others = [_unkept(Way(way.program), pins, key) for key in range(1, _TRIES + 1)]
+        for name, value in way.fixed.items():
+            other = _another(way, pins, name, value, others)
+            if other is None:
                 continue
-            ends = edges(message["fn"])
-            if name not in program.evidence:
-                if found := moves_with(ends, leaves):
-                    raise EvidenceError(
-                        f"{program.what}: the support of site {name!r} moves with the evidence "
-                        f"on {found[0]!r}, and no derivative at a draw tells of its edge; sample "
-                        "on a fixed support and transform: x = width * sample('u', Uniform(0, 1))."
-                    )
-                continue
-            plain = [edge.detach() for edge in ends]
-            known_before = first.setdefault(name, plain)
-            apart = any(not torch.equal(a, b) for a, b in zip(plain, known_before, strict=True))
-            if moves_with(ends, latents) or apart:
-                raise EvidenceError(
-                    f"{program.what}: the support of the evidence {name!r} depends on latents, as "
-                    "in Uniform(0, z): the edge of the posterior moves with the datum, and no "
-                    "derivative tells of it. leave_out serves it; or add the noise of a reading."
-                )
+            after = _all_slopes(Way(way.program, {**way.fixed, name: other}), pins, found, scored)
+            if not all(map(torch.equal, before, after)):
+                raise WorldError(_not_kept(way.program, [name]))
+        for each in others:
+            after = _all_slopes(Way(way.program, {**way.fixed, **each}), pins, found, scored)
+            if not all(map(torch.equal, before, after)):
+                raise WorldError(_not_kept(way.program, list(way.fixed)))
+
+
+def _not_kept(program: Program, names: Sequence[str]) -> str:
+    sites = " and ".join(map(repr, names))
+    return (
+        f"{program.what}: the derivative by the evidence needs the values of {sites}, which were "
+        "not kept: what a disciple samples for itself is not, nor what has "
+        "infer={'is_auxiliary': True}. Sample it in the world, without that, let the wire show it "
+        "to the disciple, and draw the worlds again."
+    )
+
+
+def _another(
+    way: Way, pins: Pins, name: str, value: torch.Tensor, drawn: Sequence[Pins]
+) -> torch.Tensor | None:
+    """Find a value that is not this one: among draws, or what else there may be."""
+    for each in drawn:
+        if name in each and not torch.equal(each[name], value):
+            return each[name]
+    with torch.no_grad(), unchecked():
+        message = way.run(pins, {}).sites.get(name)
+        fn: Any = looked_at(message["fn"]) if message else None
+        if not getattr(fn, "has_enumerate_support", False):
+            return None
+        for other in fn.enumerate_support():
+            possible = other.shape == value.shape and bool(fn.log_prob(other).isfinite().all())
+            if possible and not torch.equal(other, value):
+                found: torch.Tensor = other
+                return found
+    return None
+
+
+def _all_slopes(
+    way: Way, pins: Pins, found: WorldReading, scored: Sequence[str]
+) -> list[torch.Tensor]:
+    """Differentiate each density and measurement that reads, its numbers summed unevenly."""
+    happened, leaves = _open(way, pins, scored)
+    own = densities(way.program, happened)
+    values = [own.get(name, torch.zeros(())) for name in found.densities]
+    values += [torch.as_tensor(happened.sites[name]["value"]) for name in found.measurements]
+    slopes: list[torch.Tensor] = []
+    for value in values:
+        weights = uneven_signs(value.shape, torch.Generator().manual_seed(0)).to(value)
+        if value.requires_grad:
+            slopes += torch.autograd.grad(
+                (weights * value).sum(),
+                list(leaves.values()),
+                retain_graph=True,
+                allow_unused=True,
+                materialize_grads=True,
+            )
+        else:
+            slopes += [torch.zeros_like(leaf) for leaf in leaves.values()]
+    return slopes

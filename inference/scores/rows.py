@@ -149,6 +149,18 @@ class Mapped:
                 self.how = self.how or (f"loop: {why}" if way is self._alone else name)
                 return
 
+    def abreast(self, task: Task, rows: Rows) -> bool:
+        """Tell whether many draws can be run at once: then none goes a way of its own."""
+        for _, way in self._ways[:-1]:
+            try:
+                with unchecked(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    self._hold(way, task, rows)
+                return True
+            except Exception as error:
+                logger.debug("%s: not abreast, because %s", self.program.what, error)
+        return False
+
     def _hold(self, way: Looking, task: Task, rows: Rows) -> None:
         few = rows.few()
         here, there = (task(each, rows.at(few), len(few)) for each in (way, self._alone))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from counterfactual_models.errors import EvidenceError, WorldError
-from inference.arrays.many_weights import leave_one_out_weights
+from inference.arrays.weights import pareto_smoothed
 from inference.passes import Program
 from inference.scores.moments import fill_moments, look_at
 from inference.scores.programs import log_prob_of
@@ -110,10 +110,14 @@ def leave_each_out(
     for name in names:
         density = densities.pop(name)
         own = density.shape[1:]
-        try:
-            weights, khat = leave_one_out_weights(density.reshape(rows.count, -1).T)
-        except ValueError as error:
-            raise EvidenceError(f"the log-likelihood of the evidence {name!r}: {error}") from error
+        with np.errstate(invalid="ignore"):
+            total = density.sum(dtype=np.float64)
+        if not np.isfinite(total):  # it is finite if all are
+            raise EvidenceError(
+                f"the log-likelihood of the evidence {name!r} is not finite in some draw; every "
+                "draw of the posterior has to be able to happen."
+            )
+        weights, khat = pareto_smoothed(density.reshape(rows.count, -1).T, inverse=True)
         shape = program.evidence[name].shape
         sums[name] = _Sums(weights, shape)
         each = khat.reshape((*own, *(1,) * (len(shape) - len(own))))

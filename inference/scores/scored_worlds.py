@@ -24,7 +24,8 @@ from inference import schema
 from inference.posterior.engine import bar
 from inference.scores.programs import Asked
 from inference.scores.scoring import Scoring
-from inference.world_plans import WorldPlans
+from inference.scores.unseen import as_believed
+from inference.world_plans import WorldPlans, warn_of_other_policies
 
 __all__ = ["with_scores"]
 
@@ -132,6 +133,7 @@ def _plans(world: Any, worlds: xr.DataTree, disciples: Any) -> WorldPlans:
             f"got {got}; expected the tree that sample_worlds(world, posterior, disciples) gives."
         )
     attrs = schema.decode_attrs(worlds.attrs)
+    world = as_believed(world, worlds["observed_data"].to_dataset(), attrs.get("unseen", ()))
     known = [str(name) for name in attrs["disciples"]]
     given = {each.name: each for each in gather(disciples)}
     for name in known:
@@ -142,6 +144,7 @@ def _plans(world: Any, worlds: xr.DataTree, disciples: Any) -> WorldPlans:
     for name in given:
         if name not in known:
             raise DiscipleError(f"the worlds hold no disciple {name!r}. {nearest(name, known)}")
+    warn_of_other_policies(attrs, given.values(), stacklevel=3)
     return WorldPlans(
         world,
         worlds,

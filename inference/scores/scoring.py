@@ -164,7 +164,10 @@ class Scoring:
             {
                 "scored_by": {name: said for name, said in how.items() if said},
                 "no_scores": list(self.unscored),
-                "read_by_the_future": by_world,
+                "read_by_the_future": {
+                    name: [world for world, own in self.readings.items() if name in own.sites]
+                    for name in by_world
+                },
             }
         )
         return found

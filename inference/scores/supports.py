@@ -34,15 +34,7 @@ def edges(fn: Any) -> list[torch.Tensor]:
     >>> edges(dist.Normal(0.0, 1.0))
     []
     """
-    fn = unwrapped(looked_at(fn))
-    own = isinstance(fn, TransformedDistribution)
-    if own and type(fn).support is TransformedDistribution.support:
-        found = _numbers(_support(unwrapped(fn.base_dist)), everything=True)
-        for transform in fn.transforms:
-            found = [transform(edge) for edge in found]
-    else:
-        found = _numbers(_support(fn))
-    return [edge for edge in found if bool(edge.detach().isfinite().any())]
+    return [edge for edge in _ends(fn) if bool(edge.detach().isfinite().any())]
 
 
 def moves_with(found: Iterable[torch.Tensor], leaves: Mapping[str, torch.Tensor]) -> list[str]:
@@ -105,6 +97,18 @@ def _support(fn: Any) -> Any:
         return fn.support
     except NotImplementedError:
         return None
+
+
+def _ends(fn: Any, *, everything: bool = False) -> list[torch.Tensor]:
+    """Find the ends of a support: those of what is transformed go through the transforms."""
+    fn = unwrapped(looked_at(fn))
+    own = isinstance(fn, TransformedDistribution)
+    if not own or type(fn).support is not TransformedDistribution.support:
+        return _numbers(_support(fn), everything=everything)
+    found = _ends(fn.base_dist, everything=True)
+    for transform in fn.transforms:
+        found = [transform(edge) for edge in found]
+    return found
 
 
 def _numbers(constraint: Any, *, everything: bool = False) -> list[torch.Tensor]:

@@ -14,7 +14,7 @@ import torch
 from torch.func import grad, jacrev, jvp, vmap
 
 from inference.passes import Pass, Program
-from inference.scores.programs import densities, log_prob_of, run_open, summed
+from inference.scores.programs import densities, density_of, run_open, summed
 
 __all__ = ["NUMBERS_AT_ONCE", "ByPlate", "ByVmap", "Looking", "OneByOne", "Pins", "Way"]
 
@@ -177,7 +177,8 @@ class ByPlate(Way):
             for name, value in own.items()
         }
         happened = self._abreast(pins, wide, count)
-        total = sum((log_prob_of(happened.sites[n]).sum() for n in targets), torch.zeros(()))
+        found = [density_of(self.program, happened.sites[name]).sum() for name in targets]
+        total = sum(found, torch.zeros(()))
         slopes = _gradients(total, wide)
         return {name: slope.reshape(count, *own[name].shape) for name, slope in slopes.items()}
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.cell_counts import block_counts, merge_novel
-from inference.arrays.cells import Cells
+from inference.arrays.cells import Cells, fewer_edges
 
 
 def counts(values, edges):
@@ -189,3 +189,19 @@ def test_a_measurement_without_quartiles_is_cut_by_its_deviation():
 def test_cells_that_mean_nothing_are_refused(made):
     with pytest.raises(CounterfactualError, match=r"got .*expected"):
         made()
+
+
+@given(st.integers(0, 10**6), st.integers(2, 12), st.sampled_from([2, 7, 40, 5000]))
+def test_fewer_edges_are_some_of_the_edges_and_cut_about_evenly(seed, count, values):
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, values, size=(3, 2000)).astype(float)
+    edges = Cells.quantile(16).edges(draws)
+    kept = fewer_edges(edges, draws, count)
+    assert kept.shape[1] < count
+    for own, every, row in zip(kept, edges, draws, strict=True):
+        finite = own[np.isfinite(own)]
+        assert set(finite) <= set(every)
+        assert np.all(np.diff(finite) > 0)
+        shares = np.histogram(row, [-np.inf, *finite, np.inf])[0] / 2000
+        assert shares.min() > 0
+        assert shares.max() <= 1 / count + 2 * max(1 / 16, 1 / values) + 0.03

@@ -160,3 +160,45 @@ def test_bits_do_not_depend_on_units_of_the_data(factor):
     other = information(scaled, white, bounds)
     for name, value in one.estimates.items():
         np.testing.assert_allclose(other.estimates[name], value, rtol=1e-6, atol=1e-9)
+
+
+def test_evidence_that_the_future_does_not_hang_on_is_not_made_to_count_by_noise():
+    # Fifty data tell 39 bits of eight latents, and ten outputs nothing of any.
+    found = []
+    for seed in range(8):
+        world = LinearGaussian(
+            np.eye(8),
+            np.random.default_rng(seed).normal(size=(50, 8)),
+            0.05 * np.eye(50),
+            np.zeros((10, 8)),
+            0.0,
+            np.eye(10),
+        )
+        drawn = world.draw(np.zeros(50), draws=250, seed=seed)
+        prior = np.random.default_rng(seed + 100).normal(size=(1000, 8)) @ world.see.T
+        evidence = compressed_evidence(
+            drawn.score.reshape(1000, 50), prior, np.full(50, 0.05**0.5)
+        )
+        bounds = np.arange(0, 1001, 50)
+        found.append(information(evidence, drawn.w.reshape(1000, 10).T, bounds).estimates)
+    eta = np.array([float(f["eta_evidence"]) for f in found])
+    assert eta.mean() < 0.03  # the cut at 0 alone would leave .12
+    assert np.mean([float(f["evidence_plugin"]) for f in found]) > 5
+
+
+def test_units_of_the_data_do_not_matter_however_far_apart():
+    world = LinearGaussian(
+        np.eye(2), [[1, 0], [1, 1.0]], np.eye(2), [[1, 0], [0, 1.0]], 0.0, 0.1 * np.eye(2)
+    )
+    drawn = world.draw([0.5, -0.5], draws=1000, seed=3)
+    prior = np.random.default_rng(4).normal(size=(2000, 2)) @ world.see.T
+    found = []
+    for units in ([1, 1], [1, 1e6], [1e-6, 1]):
+        evidence = compressed_evidence(
+            drawn.score.reshape(-1, 2) / units, prior * units, np.ones(2) * units
+        )
+        bounds = np.arange(0, 4001, 200)
+        found.append(information(evidence, drawn.w.reshape(4000, 2).T, bounds).estimates)
+    for other in found[1:]:
+        for name in ("evidence_bits", "belief_bits", "relevance"):
+            assert np.allclose(found[0][name], other[name], rtol=1e-6)

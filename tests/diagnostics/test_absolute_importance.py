@@ -216,6 +216,8 @@ def test_a_scale_may_be_given_for_a_site_or_for_one_datum():
     fisher = found["fisher"].sel(disciple="erased", datum="e[0]").item()
     assert found["bits"][0, 0] == pytest.approx(0.5 * np.log2(1 + 4 * fisher))
     assert found["bits"][0, 1] == 0
+    same = absolute_importance(made, outputs="measurements", scale=[2.0, 0.0])
+    xr.testing.assert_identical(same, found)
 
 
 def test_what_is_missing_is_said():
@@ -225,6 +227,15 @@ def test_what_is_missing_is_said():
         absolute_importance(made, outputs="measurements", scale={"f": 1.0})
     with pytest.raises(EvidenceError, match=r"deviation of datum 'e\[0\]'.*nan"):
         absolute_importance(made, outputs="measurements", scale={"e[0]": np.nan})
+    with pytest.raises(EvidenceError, match=r"shape \(1,\).*2 data"):
+        absolute_importance(made, outputs="measurements", scale=[1.0])
+    part = made.copy()
+    part["prior_evidence"] = made["prior_evidence"].to_dataset().isel(j=[0])
+    with pytest.raises(EvidenceError, match=r"datum 'e\[1\]' has a score and no draws"):
+        absolute_importance(part, outputs="measurements")
+    part["prior_evidence"] = made["prior_evidence"].to_dataset().isel(prior_draw=[0, 1])
+    with pytest.raises(EvidenceError, match="2 draws"):
+        absolute_importance(part, outputs="measurements")
     bare = made.copy()
     del bare["prior_evidence"]
     with pytest.raises(WorldError, match="prior_evidence"):

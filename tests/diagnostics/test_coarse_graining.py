@@ -494,3 +494,12 @@ def test_many_small_effects_are_seen_together_before_any_is_seen_alone():
         found[name].sel(disciple="idle").item() for name in ("mean_floor", "mean_plugin")
     )
     assert seen == pytest.approx(floor, rel=0.05)
+
+
+def test_with_nobody_let_in_it_says_so():
+    drawn = xr.Dataset(
+        {"y": (["disciple", "chain", "draw"], np.zeros((1, 4, 50)), {"role": "measurement"})},
+        coords={"disciple": ["erased"]},
+    )
+    with pytest.raises(DiscipleError, match="no disciple to compare"):
+        coarse_graining(drawn)

@@ -9,6 +9,7 @@ from scipy import stats
 
 from counterfactual_models.errors import (
     CounterfactualError,
+    DiscipleError,
     EvidenceError,
     MeasurementError,
     WorldError,
@@ -19,15 +20,16 @@ from inference.diagnostics.evidence_gradient import evidence_gradient
 RNG = np.random.default_rng(0)
 SEE, REACH = RNG.normal(size=(6, 3)), RNG.normal(size=(4, 3))
 E = RNG.normal(size=6)
+READS = {"erased": 0.3 * RNG.normal(size=(4, 6)), "double": 0.3 * RNG.normal(size=(4, 6))}
 
 
 def world(gain=1.0, direct=0.0):
     return LinearGaussian(np.eye(3), SEE, np.eye(6), gain * REACH, direct, np.eye(4))
 
 
-def tree(futures=1, draws=1000):
+def tree(futures=1, draws=1000, seed=1):
     drawn = {
-        name: world(gain).draw(E, draws=draws, futures=futures, seed=1)
+        name: world(gain).draw(E, draws=draws, futures=futures, seed=seed)
         for name, gain in (("erased", 1.0), ("double", 2.0))
     }
     return scored_tree(
@@ -35,6 +37,27 @@ def tree(futures=1, draws=1000):
         drawn["erased"].score,
         scale=np.sqrt(world().loo_variance),
     )
+
+
+def reading_tree(futures=1, draws=1000, seed=1, worlds=READS):
+    """Worlds whose futures read the evidence: a score for every world and future."""
+    drawn = {
+        name: reading(name).draw(E, draws=draws, futures=futures, seed=seed) for name in worlds
+    }
+    return scored_tree(
+        {name: d.w for name, d in drawn.items()},
+        np.stack([d.full_score for d in drawn.values()]),
+    )
+
+
+def reading(name):
+    return world(
+        2.0 if name == "double" else 1.0, READS["double" if name == "double" else "erased"]
+    )
+
+
+def added(gain=2.0):
+    return world(gain).jacobian - world().jacobian
 
 
 def near(found, truth, mcse, most=4.5):
@@ -137,6 +160,101 @@ def test_a_choice_of_data_and_measurements_gives_the_same_numbers():
     assert part.disciple.values.tolist() == ["erased", "double"]
     own = whole.sel(measurement=["w[2]"], datum=["e[1]", "e[4]"])
     assert np.allclose(part["gradient"], own["gradient"])
+
+
+@pytest.mark.parametrize("futures", [1, 5])
+def test_a_difference_of_worlds_that_share_scores_is_the_closed_form(futures):
+    found = evidence_gradient(tree(futures), difference=True)
+    assert found["gradient"].dims == ("disciple", "measurement", "datum")
+    assert found.disciple.values.tolist() == ["double"]
+    assert near(found["gradient"][0].values, added(), found["mcse"][0].values)
+    apart = evidence_gradient(tree(futures))["gradient"].diff("disciple")
+    assert np.allclose(found["gradient"], apart)
+
+
+@pytest.mark.parametrize("futures", [1, 5])
+def test_a_difference_of_worlds_with_their_own_scores_is_the_closed_form(futures):
+    found = evidence_gradient(reading_tree(futures), difference=True)
+    truth = reading("double").jacobian - reading("erased").jacobian
+    assert near(found["gradient"][0].values, truth, found["mcse"][0].values)
+    apart = evidence_gradient(reading_tree(futures))["gradient"].diff("disciple")
+    assert np.allclose(found["gradient"], apart)
+
+
+@pytest.mark.parametrize("draws", [250, 253])
+def test_scores_that_are_shared_may_be_told_world_by_world(draws):
+    shared = tree(draws=draws)
+    each = shared.copy()
+    scores = shared["evidence_scores"].to_dataset().expand_dims(disciple=["erased", "double"])
+    each["evidence_scores"] = xr.DataTree(scores.copy())
+    one, two = (evidence_gradient(given, difference=True) for given in (shared, each))
+    xr.testing.assert_allclose(one, two)
+
+
+def test_the_error_of_a_difference_is_as_large_as_its_error():
+    truth = reading("double").jacobian - reading("erased").jacobian
+    z, shared = [], []
+    for seed in range(12):
+        found = evidence_gradient(reading_tree(2, draws=250, seed=seed), difference=True)
+        z.append((found["gradient"][0] - truth) / found["mcse"][0])
+        found = evidence_gradient(tree(draws=250, seed=seed), difference=True)
+        shared.append((found["gradient"][0] - added()) / found["mcse"][0])
+    for errors in (z, shared):
+        assert 0.8 < np.sqrt(np.mean(np.square(errors))) < 1.25
+
+
+def test_what_worlds_share_is_no_error_of_their_difference():
+    for given in (tree(4), reading_tree(4)):
+        one = evidence_gradient(given)["mcse"]
+        found = evidence_gradient(given, difference=True)["mcse"][0]
+        assert (found < 0.85 * np.hypot(one[0], one[1])).all()
+
+
+def test_a_disciple_that_changes_nothing_has_differences_of_exactly_zero():
+    drawn = world().draw(E, draws=253, futures=3, seed=1)
+    same = scored_tree({"erased": drawn.w, "null": drawn.w}, drawn.score)
+    for given in (same, reading_tree(3, draws=253, worlds=["erased", "null"])):
+        for outputs in ("measurements", "moments", "cells"):
+            found = evidence_gradient(given, outputs=outputs, difference=True)
+            assert (found["gradient"] == 0).all()
+            assert (found["mcse"] == 0).all()
+
+
+@pytest.mark.parametrize("make", [tree, reading_tree])
+def test_differences_of_cells_add_up_to_zero(make):
+    found = evidence_gradient(make(4), outputs="cells", cells=4, difference=True)
+    assert found["gradient"].dims == ("disciple", "measurement", "cell", "datum")
+    assert np.abs(found["gradient"].sum("cell")).max() < 1e-6
+    assert found["edges"].dims == ("measurement", "edge")
+    apart = evidence_gradient(make(4), outputs="cells", cells=4)["gradient"].diff("disciple")
+    assert np.allclose(found["gradient"], apart, atol=1e-6)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_direct_terms_are_subtracted_too(own):
+    one = LinearGaussian(1, 1, 0.25, 0.8, 0.0, 0.5)
+    drawn = one.draw([1.0], seed=4)
+    direct = np.stack([np.full((20, 1, 1), 0.3), np.full((20, 1, 1), 0.5)])
+    scores = np.stack([drawn.full_score] * 2) if own else drawn.score
+    worlds = {"erased": drawn.w, "reader": 2 * drawn.w}
+    found = evidence_gradient(scored_tree(worlds, scores, direct=direct), difference=True)
+    assert near(found["gradient"].values, 0.64 + 0.2, found["mcse"].values)
+    # What is known without draws has no error of its own.
+    none = scored_tree(worlds, scores, direct=np.zeros((2, 20, 1, 1)))
+    alone = evidence_gradient(none, difference=True)
+    assert np.allclose(found["mcse"], alone["mcse"])
+    assert np.allclose(found["gradient"] - alone["gradient"], 0.2, rtol=1e-3)
+
+
+def test_a_difference_says_that_it_is_one(tmp_path):
+    assert evidence_gradient(tree()).attrs["difference"] == 0
+    found = evidence_gradient(tree(), difference=True)
+    found.to_netcdf(tmp_path / "difference.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "difference.nc", engine="h5netcdf") as again:
+        assert again.attrs["difference"] == 1
+        assert "less that of the erased world" in again["gradient"].attrs["long_name"]
+    with pytest.raises(DiscipleError, match="'erased' only"):
+        evidence_gradient(tree(), disciples=[], difference=True)
 
 
 def test_what_is_saved_and_loaded_gives_the_same_numbers(tmp_path):

@@ -1,5 +1,7 @@
 """Is a datum weighed as the closed forms say, beside the switch, and nothing read into noise?"""
 
+import sys
+
 import numpy as np
 import pytest
 from closed_forms.linear_gaussian import LinearGaussian
@@ -74,6 +76,12 @@ def test_smoothed_densities_are_weighed_when_asked_for():
     assert np.all(own["smoothed_plugin"] > own["smoothed"])
 
 
+def test_the_erased_world_alone_can_be_asked():
+    found = evidence_importance(tree(), disciples=[])
+    assert found.disciple.values.tolist() == ["erased"]
+    assert float(found["switch_bits"][0, 0]) == 0
+
+
 def test_without_scales_there_are_no_bits():
     given = tree()
     del given["evidence_scales"]
@@ -82,7 +90,8 @@ def test_without_scales_there_are_no_bits():
 
 def test_many_data_in_many_chunks_give_the_same_numbers(monkeypatch):
     whole = evidence_importance(tree(0.8))
-    monkeypatch.setattr("inference.diagnostics.evidence_importance.SLOPES", 1)
+    module = sys.modules["inference.diagnostics.evidence_importance"]  # the function has its name
+    monkeypatch.setattr(module, "SLOPES", 1)
     parts = evidence_importance(tree(0.8))
     for name in whole:
         assert np.allclose(whole[name], parts[name])
@@ -95,3 +104,13 @@ def test_measurements_computed_from_the_evidence_are_refused():
     )
     with pytest.raises(MeasurementError, match="computed from the evidence"):
         evidence_importance(given)
+
+
+@pytest.mark.parametrize("shift", [2.0, 20.0])
+def test_a_world_that_was_moved_away_depends_on_the_evidence_as_before(shift):
+    found = evidence_importance(tree(shift), smoothing=0.3).isel(measurement=0)
+    own, erased = (found.sel(disciple=world, datum="e[0]") for world in ("shift", "erased"))
+    for name in ("fisher", "bits", "tv_rate", "smoothed"):
+        error = np.hypot(float(own[f"{name}_mcse"]), float(erased[f"{name}_mcse"]))
+        assert abs(float(own[name]) - float(erased[name])) < 4 * error
+        assert float(own[name]) > 5 * float(own[f"{name}_mcse"])

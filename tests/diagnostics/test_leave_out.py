@@ -17,11 +17,14 @@ from counterfactual_models.errors import (
     MeasurementError,
     WorldError,
 )
-from inference.arrays.reweighting import belief_bits, moved_means, pareto_smoothed
+from inference.arrays.reweighting import belief_bits, moved_means
+from inference.arrays.weights import pareto_smoothed
 from inference.diagnostics import evidence_pieces
 from inference.diagnostics.leave_out import leave_out
+from inference.schema import encode_attrs
 
 SAMPLE = ["chain", "draw"]
+TEXTS = {"verdict", "reading"}
 NOISE = np.array([1.5, 2.0, 3.0, 2.0])  # of the data
 SEEN = np.array([1.2, -0.4, 0.8, 0.3])
 
@@ -74,12 +77,14 @@ def test_every_number_is_there_with_its_dims_and_a_name():
     whole = ("disciple", "left_out", "measurement")
     own = {"belief_bits", "belief_mcse", "khat", "ess", "verdict"}
     assert {str(n) for n, v in found.items() if v.dims == ("left_out",)} == own
-    assert all(v.dims == whole for n, v in found.items() if n not in own)
+    assert found["reading"].dims == whole[:2]
+    assert all(v.dims == whole for n, v in found.items() if n not in {*own, "reading"})
     assert all(v.attrs["long_name"] for v in found.values())
     assert found["disciple"].values.tolist() == ["erased", "twice"]
     assert found["left_out"].values.tolist() == ["e[a]", "e[b]", "e[c]", "e[d]"]
     assert found["measurement"].values.tolist() == ["level", "luck"]
-    assert all(np.isfinite(v).all() for n, v in found.items() if n != "verdict")
+    assert all(np.isfinite(v).all() for n, v in found.items() if n not in TEXTS)
+    assert not (found["reading"] != "").any()
     assert set(found["verdict"].values) == {"good"}
     assert found.attrs["draws"] == 4000
 
@@ -223,7 +228,7 @@ def test_nothing_depends_on_how_the_work_is_cut(monkeypatch):
     monkeypatch.setattr(import_module("inference.diagnostics.leave_out"), "SHARES_AT_ONCE", 100)
     cut = leave_out(tree)
     assert cut["left_out"].values.tolist() == whole["left_out"].values.tolist()
-    for name in set(whole.data_vars) - {"verdict"}:
+    for name in set(whole.data_vars) - TEXTS:
         np.testing.assert_allclose(cut[name], whole[name], rtol=1e-6, atol=1e-12)
 
 
@@ -244,7 +249,7 @@ def test_what_weights_cannot_tell_is_not_a_number_and_says_so():
         found = leave_out(one_datum(-np.abs(z)))
     assert found["verdict"].item() == "refit"
     assert found["khat"].item() > 0.7
-    assert all(np.isnan(v).all() for n, v in found.items() if n not in ("verdict", "khat", "ess"))
+    assert all(np.isnan(v).all() for n, v in found.items() if n not in {*TEXTS, "khat", "ess"})
 
 
 def test_rough_weights_warn_once_and_name_the_worst():
@@ -274,19 +279,70 @@ def test_chains_that_never_meet_tell_nothing():
     assert found["ess"].item() < 10
 
 
-def test_what_the_world_reads_after_the_switch_is_not_weighed_away():
-    tree, _ = with_women()
-    scores = xr.Dataset(
-        {
-            "e": (["disciple", *SAMPLE, "datum"], np.zeros((2, 4, 1000, 4))),
-            "scores": ([*SAMPLE, "woman"], np.zeros((4, 1000, 5))),
-        }
+def scored_by(tree, reads, attrs=None):
+    """Add scores in which these worlds differ from the past at the site 'e'."""
+    z = tree["posterior"]["z"].values[..., None] + np.zeros(4)
+    noise = np.random.default_rng(9).normal(size=(2, 4, 1000, 4))
+    each = (
+        z + noise * np.array([name in reads for name in ("erased", "twice")])[:, None, None, None]
     )
+    scores = xr.Dataset(
+        {"e": (["disciple", *SAMPLE, "datum"], each), "scores": ([*SAMPLE, "woman"], z)},
+        coords={"disciple": ["erased", "twice"]},
+        attrs=attrs or {},
+    ).isel(woman=slice(0, 4))
     tree["evidence_scores"] = xr.DataTree(scores)
-    found = leave_out(tree, by="site").set_index(left_out="left_out")
-    assert found["verdict"].values.tolist() == ["direct", "good", "good"]
-    assert np.isnan(found["change"].sel(left_out="e")).all()
-    assert np.isfinite(found["change"].sel(left_out="scores")).all()
+    return tree
+
+
+def test_what_a_world_reads_after_the_switch_is_not_weighed_away_and_the_rest_is():
+    tree, _ = with_women()
+    plain = quietly(tree, by="site")
+    told = encode_attrs({"read_by_the_future": {"e": ["twice"]}})
+    with pytest.warns(
+        ImpactWarning, match=r"1 of 3 are read .* by \['twice'\] .*inference.revise"
+    ):
+        found = leave_out(scored_by(tree, ["twice"], told), by="site")
+    assert found["verdict"].values.tolist() == plain["verdict"].values.tolist()
+    read = found["reading"].set_index(left_out="left_out")
+    assert read.dims == ("disciple", "left_out")
+    assert read.sel(disciple="twice").values.tolist() == ["read after the switch", "", ""]
+    assert read.sel(disciple="erased").values.tolist() == ["", "", ""]
+    for name in ("belief_bits", "belief_mcse", "khat", "ess"):
+        np.testing.assert_array_equal(found[name], plain[name])
+    for name in ("change", "mcse", "deletion_bits", "eta", "impact_change", "impact_mcse"):
+        assert np.isnan(found[name].values[1, 0]).all()
+        np.testing.assert_array_equal(found[name].values[0], plain[name].values[0])
+        np.testing.assert_array_equal(found[name].values[:, 1:], plain[name].values[:, 1:])
+
+
+def test_nothing_is_said_of_any_impact_where_the_erased_world_reads_too():
+    told = encode_attrs({"read_by_the_future": {"e": ["erased"]}})
+    found = quietly(scored_by(gaussian(), ["erased"], told))
+    assert np.isnan(found["impact_change"]).all()
+    assert np.isfinite(found["change"].sel(disciple="twice")).all()
+
+
+def test_where_only_the_scores_tell_worlds_alike_do_not_read():
+    apart, alike = scored_by(gaussian(), ["twice"]), scored_by(gaussian(), [])
+    assert (quietly(apart)["reading"] != "").all()  # either may
+    assert (quietly(alike)["reading"] == "").all()
+    alike.attrs["coupling"] = "shared"
+    assert (quietly(alike)["reading"] != "").all()
+
+
+def test_a_measurement_computed_from_the_evidence_reads_it():
+    tree = scored_by(gaussian(), [])
+    slopes = np.zeros((2, 20, 1, 4))
+    slopes[1, 3, 0, 2] = 1.0
+    direct = xr.Dataset(
+        {"direct": (("disciple", "score_block", "measurement", "datum"), slopes)},
+        coords={"disciple": ["erased", "twice"], "datum": [f"e[{k}]" for k in "abcd"]},
+    )
+    tree["evidence_direct"] = xr.DataTree(direct)
+    read = quietly(tree)["reading"]
+    assert (read.sel(disciple="twice") != "").all()
+    assert (read.sel(disciple="erased") == "").all()
 
 
 def test_misspelled_names_are_answered_by_the_nearest():

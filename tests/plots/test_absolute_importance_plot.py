@@ -85,6 +85,30 @@ def test_what_it_comes_to_is_written_in_words(draw, result):
     assert "penalty 0.46; 29% of the bits are in pieces below X" in said
 
 
+def test_the_question_of_the_title_is_answered_as_far_as_noise_lets_it(draw, result):
+    result["penalty_mcse"] = "disciple", [0.0, 0.01, 0.01]
+    said = words(draw(result))
+    assert ("Yes: a bit of evidence tells more" in said, "No: a bit of X tells more" in said) == (
+        True,
+        True,
+    )
+    result["penalty_mcse"][1:] = 1.0
+    assert words(draw(result)).count("Undecided: within noise") == 2
+    result["belief_trusted"][0] = False
+    assert words(draw(result)).count("Not known") == 2
+
+
+@pytest.mark.parametrize("most", [0.9, 2.1, 4.3, 19.0, 1e-4, 0.5])
+def test_no_bar_passes_the_last_tick_and_axes_have_titles(draw, most):
+    axes = draw(made_up([[most, 0.01], [most / 2, 0.0]], [0.1])).viz["plot"].values.ravel()[0]
+    ticks = axes.get_yticks()
+    assert ticks[-1] >= most * (1 - 1e-9)
+    assert ticks[-1] <= axes.get_ylim()[1]
+    assert (np.diff(ticks) > 0).all()
+    assert axes.get_xlabel() == "piece of the evidence"
+    assert axes.get_ylabel() == "bits of the future"
+
+
 def test_pieces_that_no_world_has_are_not_drawn(draw, result):
     assert draw(result).data["tells"].sizes["component"] == 2
     assert draw(0 * result).data["tells"].sizes["component"] == 1, "none still makes a picture"

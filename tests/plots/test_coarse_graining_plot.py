@@ -64,6 +64,13 @@ def test_rows_are_sorted_by_effect_with_the_planted_one_on_top(forest, result):
     assert (np.diff(sizes) <= 0).all()
 
 
+@pytest.mark.parametrize("one", [{"disciple": "greedy"}, {"measurement": "gdp"}])
+def test_one_label_that_was_selected_is_drawn(result, one):
+    picture = plot_coarse_graining(result.sel(one))
+    assert set(labels(picture)) <= set(result["measurement"].values.tolist())
+    plt.close(figure_of(picture))
+
+
 def test_every_point_and_bar_is_at_its_numbers(forest, result):
     names = labels(forest)
     seen = 0

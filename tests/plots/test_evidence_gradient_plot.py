@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from closed_forms.trees import scored_tree
 
 from counterfactual_models.errors import (
     CounterfactualError,
@@ -12,12 +13,13 @@ from counterfactual_models.errors import (
     EvidenceError,
     MeasurementError,
 )
+from inference.diagnostics.evidence_gradient import evidence_gradient
 from inference.plots import plot_evidence_gradient
 
 DIMS = ("disciple", "measurement", "datum")
 
 
-def made_up(gradient, mcse, *, worlds=None, scale=None):
+def made_up(gradient, mcse, *, worlds=None, scale=None, difference=0):
     """A result with the layout of diagnostics.evidence_gradient."""
     gradient = np.asarray(gradient, dtype=float)
     names = worlds or ["erased", "modest", "greedy"][: len(gradient)]
@@ -28,6 +30,7 @@ def made_up(gradient, mcse, *, worlds=None, scale=None):
             "measurement": np.array([f"m[{m}]" for m in range(gradient.shape[1])], dtype=object),
             "datum": np.array([f"e[{n}]" for n in range(gradient.shape[2])], dtype=object),
         },
+        {"difference": difference},
     )
     return found if scale is None else found.assign_coords(scale=("datum", scale))
 
@@ -36,6 +39,13 @@ def made_up(gradient, mcse, *, worlds=None, scale=None):
 def result():
     gradient = [[[4.0, -1.0, 0.1], [0.02, 0.01, 0.0]], [[-2.0, 2.0, 0.1], [0.0, 0.04, 0.0]]]
     return made_up(gradient, [[[0.1], [0.001]]], scale=[1.0, 2.0, 1.0])
+
+
+@pytest.fixture
+def apart():
+    gradient = [[[-6.0, 3.0, 0.0], [-0.02, 0.03, 0.0]], [[0.0, 1.0, 0.1], [0.0, 0.0, 0.0]]]
+    worlds = ["modest", "greedy"]
+    return made_up(gradient, [[[0.1], [0.001]]], worlds=worlds, difference=1)
 
 
 @pytest.fixture
@@ -120,13 +130,42 @@ def test_data_keep_their_order_while_all_fit(draw, result):
     assert draw(result).data["datum"].values.tolist() == ["e[0]", "e[1]", "e[2]"]
 
 
-def test_a_difference_is_let_in_less_erased(draw, result):
-    picture = draw(result, difference=True)
+CHANGES = "How does letting a disciple in change the weight of the evidence?"
+
+
+def test_differences_are_drawn_as_such_with_the_errors_they_have(draw, apart):
+    picture = draw(apart)
+    assert picture.data["disciple"].values.tolist() == ["modest", "greedy"]
+    np.testing.assert_allclose(values(picture).values[0, 0], [-1.0, 0.5, 0.0])
+    np.testing.assert_allclose(picture.data["share"].sel(number="mcse").values[0, 0, 0], 0.1 / 6)
+    assert CHANGES in words(picture)
+    assert "less that with it erased" in words(picture)
+    assert "independent" not in words(picture)
+
+
+def test_a_result_that_does_not_say_is_of_the_worlds_themselves(draw, result):
+    del result.attrs["difference"]
+    assert CHANGES not in words(draw(result))
+    with pytest.raises(CounterfactualError, match="without 'erased'"):
+        plot_evidence_gradient(result.isel(disciple=[1]))
+
+
+def test_differences_that_stand_out_most_are_kept(draw, apart):
+    picture = draw(apart, max_panels=1)
     assert picture.data["disciple"].values.tolist() == ["modest"]
-    np.testing.assert_allclose(values(picture).values[0, 0], [-1.0, 1.0, 0.0])
-    np.testing.assert_allclose(
-        picture.data["share"].sel(number="mcse").values[0, 0, 0], 0.1 * 2**0.5 / 6
-    )
+    assert "1 of 2 disciples are shown" in words(picture)
+    assert draw(apart, disciples="greedy").data["disciple"].values.tolist() == ["greedy"]
+
+
+def test_differences_of_a_world_that_was_sampled_are_drawn(draw):
+    rng = np.random.default_rng(0)
+    z = rng.normal(0.8, 0.2**0.5, size=(4, 1000))
+    drawn = np.stack([z, 2 * z])[..., None, None]
+    scores = ((z - 1) / 0.25)[..., None]
+    worlds = scored_tree({"erased": drawn[0], "double": drawn[1]}, scores, scale=[1.25**0.5])
+    picture = draw(evidence_gradient(worlds, difference=True))
+    assert picture.data["disciple"].values.tolist() == ["double"]
+    assert values(picture).item() == 1.0
 
 
 def test_without_scales_the_slopes_are_per_unit_and_said_to_be(draw, result):
@@ -158,7 +197,7 @@ def test_the_users_settings_stay(draw, result):
     assert dict(mpl.rcParams) == before
 
 
-def test_misuse_is_answered(result):
+def test_misuse_is_answered(result, apart):
     with pytest.raises(DiscipleError, match="Did you mean 'modest'"):
         plot_evidence_gradient(result, disciples="modst")
     with pytest.raises(MeasurementError, match="no measurement is named 'k'"):
@@ -172,7 +211,9 @@ def test_misuse_is_answered(result):
     with pytest.raises(CounterfactualError, match="without 'erased'"):
         plot_evidence_gradient(result.isel(disciple=[1]))
     with pytest.raises(DiscipleError, match="'erased' only"):
-        plot_evidence_gradient(result.isel(disciple=[0]), difference=True)
+        plot_evidence_gradient(apart, disciples=[])
+    with pytest.raises(DiscipleError, match="Did you mean 'modest'"):
+        plot_evidence_gradient(apart, disciples="modst")
     with pytest.raises(CounterfactualError, match=r"isel\(cell=0\)"):
         plot_evidence_gradient(result.expand_dims(cell=3))
     with pytest.raises(CounterfactualError, match="nothing to draw"):

@@ -132,6 +132,35 @@ def test_those_of_most_consequence_are_kept(draw, result):
     assert "1 of 2 disciples are shown" in words(picture)
 
 
+def test_one_element_of_each_measurement_comes_before_a_second(draw):
+    both = [
+        made_up(np.zeros((2, 2, 2)), 0.01, [[0.0, 0.0], told]) for told in ([0.5, 0.4], [0.3, 0.1])
+    ]
+    names = ["visits[paris]", "visits[rome]", "visits[oslo]", "price"]
+    found = xr.concat(both, "measurement").assign_coords(measurement=names)
+    two = draw(found, max_columns=2).data["measurement"].values.tolist()
+    assert two == ["visits[paris]", "price"]
+    three = draw(found, max_columns=3).data["measurement"].values.tolist()
+    assert three == ["visits[paris]", "visits[rome]", "price"]
+
+
+def test_a_result_of_one_measurement_is_drawn_and_one_without_erased_is_refused(draw, result):
+    picture = draw(result.sel(measurement="price"))
+    assert picture.data["measurement"].values.tolist() == ["price"]
+    with pytest.raises(CounterfactualError, match="without 'erased'"):
+        draw(result.sel(disciple="greedy"))
+
+
+def test_no_bar_is_cut_at_the_left_edge(draw, result):
+    result["bits_mcse"] = result["bits_mcse"].copy()
+    result["bits_mcse"][1, 1, 2] = 0.03
+    picture = draw(result)
+    bars = picture.viz["bar"]["tells"].sel(disciple="modest", measurement="visits", X=1).item()
+    least = min(ends[0, 0] for ends in bars.get_segments())
+    assert least < -0.05
+    assert panels(picture)[0].get_xlim()[0] < least
+
+
 def test_numbers_below_zero_are_within_the_axis(draw, result):
     result["bits"][:] = -0.02
     low, high = panels(draw(result))[0].get_xlim()

@@ -84,7 +84,8 @@ def test_rows_are_sorted_by_the_larger_share(draw, result):
 
 def test_the_three_distances_are_written_above(draw, result):
     said = words(draw(result))
-    assert "trace distance 0.7 ± 0.02   p 0.004" in said
+    assert "trace distance 0.7 ± 0.02" in said
+    assert "p 0.004 were all slopes the same" in said
     assert "with signs 0.35 ± 0.02" in said
     assert "log₂ of scale −1.8 ± 0.02" in said
 
@@ -130,6 +131,11 @@ def test_a_datum_without_a_share_is_left_out_by_name(draw, result):
     picture = draw(result)
     assert picture.data["datum"].values.tolist() == ["e[2]", "e[0]"]
     assert "not known: e[1]." in words(picture)
+
+
+def test_a_distance_below_zero_is_noise(draw, result):
+    result["trace_distance"][2] = -0.01
+    assert "trace distance 0 (within noise) ± 0.02" in words(draw(result))
 
 
 def test_the_users_settings_stay(draw, result):

@@ -110,6 +110,16 @@ def test_labels_of_near_ties_do_not_overlap(picture):
             assert box.y0 >= other.y1 - 1.5 or other.y0 >= box.y1 - 1.5
 
 
+def test_the_mark_of_what_is_chosen_has_its_colour_where_that_is_nobody():
+    picture = plot_tradeoff(made(weight=300.0))
+    (legend,) = figure_of(picture).legends
+    assert legend.get_texts()[0].get_text() == "nobody is chosen with weight 300"
+    assert legend.get_lines()[0].get_color() == style.ERASED_COLOR
+    dashed = axes(picture, "plane").get_lines()[-1]
+    assert dashed.get_xdata()[0] < 0 < dashed.get_xdata()[1], "a steep line is seen on both sides"
+    plt.close(figure_of(picture))
+
+
 def test_a_dollar_in_a_name_is_a_dollar(picture):
     assert "$64$" in notes(picture)
 
