@@ -5,6 +5,7 @@ import pytest
 from closed_forms.linear_gaussian import LinearGaussian
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from inference.arrays.blocks import block_bounds
 from inference.arrays.score_covariance import block_slopes, slopes, squared_norms
@@ -144,3 +145,35 @@ def test_squared_norms_are_those_of_all_pairs_of_blocks(seed, components, mean):
 def test_a_constant_is_known_however_few_the_draws():
     slope, mcse = slopes(np.ones((1, 40)), np.zeros((40, 1)), np.arange(0, 41, 2), effective=1.0)
     assert slope == mcse == 0
+
+
+def test_slopes_of_a_world_that_is_not_normal_are_those_of_quadrature():
+    # z ~ N(0, 1), e_j ~ Student-t (4 degrees) about a z + b z²; draws are quantiles: no noise.
+    slope, bend = np.array([1.0, -0.5, 0.8]), np.array([0.3, 0.2, -0.4])
+    evidence, grid = np.array([0.7, 0.4, -0.2]), np.linspace(-9, 9, 400_001)
+
+    def density(e):
+        apart = e - (slope * grid[:, None] + bend * grid[:, None] ** 2)
+        log = -(grid**2) / 2 + stats.t.logpdf(apart, 4).sum(axis=1)
+        weights = np.exp(log - log.max())
+        return weights / weights.sum()
+
+    def outputs(z):
+        return np.stack([z, z**2, np.tanh(z), stats.norm.cdf(3 * z)])
+
+    step = 1e-4
+    truth = np.stack(
+        [
+            outputs(grid) @ (density(evidence + move) - density(evidence - move)) / (2 * step)
+            for move in step * np.eye(3)
+        ],
+        axis=1,
+    )
+    below = np.cumsum(density(evidence))
+    middle = below - density(evidence) / 2
+    z = np.interp((np.arange(2_000_000) + 0.5) / 2_000_000, middle, grid)
+    apart = evidence - (slope * z[:, None] + bend * z[:, None] ** 2)
+    scores = -5 * apart / (4 + apart**2)
+    found, _ = slopes(outputs(z), scores, np.arange(0, 2_000_001, 100_000))
+    assert np.abs(truth).max() > 0.1
+    assert np.allclose(found, truth, atol=1e-6)
