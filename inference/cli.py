@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["worlds"]) == 0  # doctest: +ELLIPSIS
+    election ...
     factory ...
+    trial ...
     True
     """
     options = _parse(arguments)

@@ -382,7 +382,7 @@ def test_with_nobody_to_choose_from_it_says_so(names):
 def test_penalties_look_at_the_measurements_that_are_named():
     moved = worlds([0.0, 3.0], spread=1.0)
     still = xr.zeros_like(moved["predictions"]["gain"])
-    both = xr.Dataset(moved["predictions"].to_dataset()).assign(still=still)
+    both = moved["predictions"].to_dataset().assign(still=still)
     charged = choose(both, gain, "coarse_graining", measurements="still", bootstrap=100)
     assert float(charged.table["penalty"][1]) == 0.0
 

@@ -249,8 +249,8 @@ def test_direct_terms_are_subtracted_too(own):
 def test_a_difference_says_that_it_is_one(tmp_path):
     assert evidence_gradient(tree()).attrs["difference"] == 0
     found = evidence_gradient(tree(), difference=True)
-    found.to_netcdf(tmp_path / "difference.nc", engine="h5netcdf")
-    with xr.open_dataset(tmp_path / "difference.nc", engine="h5netcdf") as again:
+    found.to_netcdf(tmp_path / "difference.nc", engine="netcdf4")
+    with xr.open_dataset(tmp_path / "difference.nc", engine="netcdf4") as again:
         assert again.attrs["difference"] == 1
         assert "less that of the erased world" in again["gradient"].attrs["long_name"]
     with pytest.raises(DiscipleError, match="'erased' only"):
