@@ -6,7 +6,7 @@ At once is some hundred times faster, and right only where the program lets draw
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -40,6 +40,8 @@ class Block:
         What the random numbers are derived from, beside each site's name.
     record, score
         Sites whose values, and evidence sites whose log-probabilities, are wanted.
+    noise
+        Site name -> standard normal numbers that its value is made of, first axis = draws.
     """
 
     program: Program
@@ -48,6 +50,7 @@ class Block:
     key: Sequence[Any]
     record: Sequence[str]
     score: Sequence[str]
+    noise: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def drawn(self) -> list[str]:
@@ -95,12 +98,21 @@ def run_abreast(block: Block) -> Batch:
     """
     program, sites = block.program, block.program.anatomy.sites
     nesting = program.anatomy.nesting
-    wide = {name: _spread(value, sites[name], nesting) for name, value in block.pins.items()}
+    wide, noise = (
+        {name: _spread(value, sites[name], nesting) for name, value in given.items()}
+        for given in (block.pins, block.noise)
+    )
     names = [*block.drawn, *block.computed]
     wanted = [*names, *block.score]
     with _judged_by_single_draws():
         happened = run_once(
-            program, wide, block.key, wanted=wanted, compared=block.density, draws=block.draws
+            program,
+            wide,
+            block.key,
+            wanted=wanted,
+            compared=block.density,
+            draws=block.draws,
+            noise=noise,
         )
     values = {
         name: _narrowed(happened.sites[name]["value"], sites[name], nesting, block.draws)
@@ -153,7 +165,8 @@ def run_singly(
     for i in range(draws):
         one = {name: value[i] for name, value in pins.items()}
         key = (*block.key, "draw", i)
-        happened = run_once(program, one, key, wanted=[*record, *score])
+        noise = {name: value[i] for name, value in block.noise.items() if name not in pins}
+        happened = run_once(program, one, key, wanted=[*record, *score], noise=noise)
         for name in record:
             value = torch.as_tensor(happened.sites[name]["value"]).detach()
             expected = program.anatomy.sites[name].value.shape

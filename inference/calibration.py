@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-import arviz_base as azb
 import numpy as np
 import xarray as xr
 
@@ -28,6 +27,7 @@ from inference.posterior.engine import bar
 from inference.posterior.question import Question, ask, world_name
 from inference.rank_verdicts import LEVEL, QUANTITY, REPETITION, judge_ranks, sum_up
 from inference.repetition import OWN_LIKELIHOOD, TRUE_LIKELIHOOD, Repetition, Study
+from inference.stacking import labels_of
 from inference.store import provenance
 
 __all__ = ["calibrate"]
@@ -226,11 +226,9 @@ def _labels(
 ) -> list[str]:
     """Label every element of the latents as ArviZ does."""
     sites = question.whole.sites
-    one = {name: sites[name].value.double().cpu().numpy()[None, None] for name in latents}
-    lead = (schema.CHAIN, schema.DRAW)
-    labelled = Labels(coords, dims, sites).dataset(one, lead)
-    flat = azb.dataset_to_dataarray(labelled, sample_dims=list(lead), new_dim="_quantity")
-    return [str(label) for label in flat["_quantity"].values]
+    values = {name: sites[name].value.cpu().numpy() for name in latents}
+    labelled = Labels(coords, dims, sites).dataset(values)
+    return [label for one in labelled.data_vars.values() for label in labels_of(one, [])]
 
 
 def _run(

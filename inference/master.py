@@ -33,8 +33,6 @@ from counterfactual_models.errors import (
     CounterfactualError,
     DiscipleError,
     ImpactWarning,
-    MeasurementError,
-    nearest,
     refuse_counts,
 )
 from inference.diagnostics.soundness import FEW, few_draws, refuse_few, slowest_latent
@@ -45,13 +43,12 @@ from inference.schema import (
     DRAW,
     ERASED,
     MEASUREMENT,
-    ROLE,
     chosen_disciples,
     decode_attrs,
     predictions,
-    sample_dims,
 )
 from inference.tradeoff import FEWEST_EFFECTIVE, Lines, lines, tradeoff
+from inference.utility_values import utility_values
 
 __all__ = ["Choice", "choose"]
 
@@ -190,7 +187,8 @@ def choose(
     _refuse_options(weight, bootstrap)
     drawn = predictions(worlds)
     wanted = _wanted(drawn, disciples)
-    values = _utilities(drawn, wanted, utility)
+    refuse_few(drawn.sizes[CHAIN] * drawn.sizes[DRAW])
+    values = utility_values(drawn, wanted, utility)
     charges = build(penalty, measurements=measurements, combine=combine)
     charged = evaluate(charges, worlds, disciples=wanted[1:])
     attrs = {"weight": float(weight), "bounded": int(_is_bounded(utility))}
@@ -255,51 +253,6 @@ def _chosen(
     said = _sentences(found, best, bool(decided), table)
     curve = tradeoff(found, weight).assign_attrs(attrs)
     return Choice(found.names[best], bool(decided), weight, said, table, curve)
-
-
-class _Measured(dict[str, xr.DataArray]):
-    """What was measured or drawn, by name; says what is missing."""
-
-    def __missing__(self, name: str) -> xr.DataArray:
-        raise MeasurementError(
-            f"the utility speaks of {name!r}, which is not measured. " + nearest(str(name), self)
-        )
-
-
-def _utilities(
-    drawn: xr.Dataset, wanted: list[str], utility: Callable[[Mapping[str, Any]], Any]
-) -> xr.DataArray:
-    """Evaluate the utility, dims disciple, chain, draw[, future]; refuse what is no number."""
-    if not callable(utility):
-        raise MeasurementError(
-            f"got a utility of type {type(utility).__name__}; expected a function of measured "
-            "values, such as utilities.bounded('clips', cap=1000)."
-        )
-    dims = [DISCIPLE, *sample_dims(drawn)]
-    shape = tuple(drawn.sizes[dim] for dim in dims[1:])
-    refuse_few(shape[0] * shape[1])
-    drawn = drawn.sel({DISCIPLE: wanted})
-    named = {str(n): v for n, v in drawn.data_vars.items() if v.attrs.get(ROLE) != "index"}
-    values = utility(_Measured(named))
-    if not isinstance(values, xr.DataArray) and np.shape(values) == (len(wanted), *shape):
-        values = xr.DataArray(values, {DISCIPLE: wanted}, dims)
-    got = list(map(str, values.dims)) if isinstance(values, xr.DataArray) else np.shape(values)
-    if not isinstance(values, xr.DataArray) or set(got) != set(dims):
-        raise MeasurementError(
-            f"the utility has the dims {got}; expected one number per draw of every world, dims "
-            f"{dims}. Where a measurement has axes of its own, take their sum or mean; of worlds "
-            "and draws take none."
-        )
-    values = values.transpose(*dims).astype(float)
-    finite = np.isfinite(values.values)
-    if not finite.all():
-        place = np.unravel_index(np.argmin(finite), finite.shape)
-        at = ", ".join(f"{dim} {n}" for dim, n in zip(dims[1:], place[1:], strict=True))
-        raise MeasurementError(
-            f"the utility is {values.values[place]} for {wanted[place[0]]!r} at {at} (the first "
-            f"of {np.count_nonzero(~finite)} such values); expected finite numbers."
-        )
-    return values
 
 
 def _refuse_options(weight: float, bootstrap: int) -> None:

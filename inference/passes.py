@@ -1,4 +1,4 @@
-"""What happens in one run of a program? Sites are pinned, given, or drawn with seeds of their own.
+"""What happens in one run of a program? Sites are pinned, given, made of noise, or drawn.
 
 One handler does what five of Pyro's would do one after the other (trace, condition, plate, and our
 own for pins and seeds): in a long program the handlers, not the arithmetic, are what costs.
@@ -18,6 +18,7 @@ from torch.distributions import Distribution, Transform
 from counterfactual_models.anatomy import Anatomy, is_site, role_of
 from counterfactual_models.errors import WorldError
 from counterfactual_models.handlers import derive_seed, reseed, seed_torch
+from inference.noise import value_of
 
 __all__ = ["Message", "Parts", "Pass", "Program", "run_once"]
 
@@ -80,6 +81,8 @@ class Pass(Messenger):
         Hashed together with a site's name: the seed of its random numbers.
     compared
         Sites whose distributions are taken to parts.
+    noise
+        Site name -> standard normal numbers that its value is made of.
 
     Attributes
     ----------
@@ -96,9 +99,11 @@ class Pass(Messenger):
         evidence: Mapping[str, torch.Tensor],
         key: Sequence[Any],
         compared: Collection[str] = (),
+        noise: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.pins, self.evidence, self.key = pins, evidence, key
+        self.noise = noise or {}
         self.compared = frozenset(compared)
         self.sites: dict[str, Message] = {}
         self.parts: dict[str, Parts | None] = {}
@@ -115,6 +120,9 @@ class Pass(Messenger):
             msg["is_observed"] = True
         if name in self.compared:
             self.parts[name] = _parts_of(msg, given=name in self.evidence)
+        if name in self.noise and not msg["done"] and name not in self.evidence:
+            msg["value"] = value_of(msg["fn"], self.noise[name])
+            msg["done"] = True
         if msg["value"] is None:
             seed_torch(derive_seed(*self.key, name))
 
@@ -146,6 +154,7 @@ def run_once(
     wanted: Collection[str],
     compared: Collection[str] = (),
     draws: int | None = None,
+    noise: Mapping[str, torch.Tensor] | None = None,
 ) -> Pass:
     """Run a program, for one draw or under a plate over draws; the caller isolates it.
 
@@ -163,6 +172,8 @@ def run_once(
         Sites whose distributions are taken to parts.
     draws
         Length of the plate over draws, which goes beyond all others; None for a single draw.
+    noise
+        Site name -> standard normal numbers that its value is made of.
 
     Returns
     -------
@@ -174,7 +185,7 @@ def run_once(
     WorldError
         If a site wanted is not there, or one is observed that the anatomy does not know.
     """
-    found = Pass(pins, program.evidence, key, compared)
+    found = Pass(pins, program.evidence, key, compared, noise)
     reseed(derive_seed(*key))
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())

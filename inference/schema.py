@@ -35,6 +35,11 @@ __all__ = [
     "PAST_DRAW",
     "PRIOR_DRAW",
     "PRIOR_EVIDENCE",
+    "RARE_DRAW",
+    "RARE_RATIOS",
+    "RARE_RUN",
+    "RARE_SCORES",
+    "RARE_WORLDS",
     "RESERVED",
     "ROLE",
     "SCORE_BLOCK",
@@ -62,6 +67,8 @@ EVIDENCE_SCORES, EVIDENCE_DIRECT = "evidence_scores", "evidence_direct"
 EVIDENCE_SCALES, PRIOR_EVIDENCE = "evidence_scales", "prior_evidence"
 DATUM, STATISTIC = "datum", "statistic"
 SCORE_BLOCK, PRIOR_DRAW = "score_block", "prior_draw"
+RARE_RATIOS, RARE_WORLDS, RARE_SCORES = "rare_ratios", "rare_worlds", "rare_scores"
+RARE_RUN, RARE_DRAW = "rare_run", "rare_draw"
 RESERVED = (
     DISCIPLE,
     CHAIN,
@@ -81,6 +88,8 @@ RESERVED = (
     BLOCK,
     SCORE_BLOCK,
     PRIOR_DRAW,
+    RARE_RUN,
+    RARE_DRAW,
 )
 """Names that no site, plate or measurement of a world may carry."""
 

@@ -149,7 +149,13 @@ class Way:
 
 
 def run_block(
-    plan: Plan, number: int, pins: Mapping[str, torch.Tensor], way: Way
+    plan: Plan,
+    number: int,
+    pins: Mapping[str, torch.Tensor],
+    way: Way,
+    noise: Mapping[str, torch.Tensor] | None = None,
+    *,
+    held: bool = True,
 ) -> tuple[Draws, Way]:
     """Draw one block: the same numbers wherever and whenever it is run.
 
@@ -161,6 +167,10 @@ def run_block(
         Site name -> values, first axis = the draws of this block; all other sites are sampled.
     way
         How to run it.
+    noise
+        Site name -> standard normal numbers that its value is made of, one run per draw.
+    held
+        Hold the block against single draws, if its turn has come; the first is always held.
 
     Returns
     -------
@@ -177,9 +187,12 @@ def run_block(
     within = plan.rows(number, number + 1)
     given = {name: _copied(values, plan.copies) for name, values in pins.items()}
     rows = (within.stop - within.start) * plan.copies
-    block = Block(plan.program, given, rows, (*plan.key, number), plan.record, plan.score)
+    key = (*plan.key, number)
+    block = Block(plan.program, given, rows, key, plan.record, plan.score, noise or {})
     with isolated(derive_seed(*plan.key)):
-        values, log_prob, way = _run(block, way, held=number % max(1, _APART // rows) == 0)
+        values, log_prob, way = _run(
+            block, way, held=held and number % max(1, _APART // rows) == 0
+        )
     values = {name: values[name] for name in plan.record}
     _refuse_non_finite(plan.program, values, log_prob, within.start, plan.copies)
     return Draws(values, log_prob, str(way)), way
@@ -264,8 +277,11 @@ def _try_a_few(block: Block) -> None:
     """Run three draws at once, where (draws, draws, ...) would fill the memory."""
     widest = max([1, *(s.value.numel() for s in block.program.anatomy.sites.values())])
     if block.draws**2 * widest > _SQUARED:
-        few = {name: values[:3] for name, values in block.pins.items()}
-        run_abreast(replace(block, pins=few, draws=3))
+        pins, noise = (
+            {name: values[:3] for name, values in given.items()}
+            for given in (block.pins, block.noise)
+        )
+        run_abreast(replace(block, pins=pins, noise=noise, draws=3))
 
 
 class _Rows:

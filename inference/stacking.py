@@ -5,7 +5,7 @@ where two variables name the same dims in another order, labels and numbers part
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -54,7 +54,7 @@ def stacked(variables: xr.Dataset, lead: Sequence[str], new_dim: str) -> xr.Data
     )
 
 
-def labels_of(variable: xr.DataArray, lead: Sequence[str]) -> list[str]:
+def labels_of(variable: xr.DataArray, lead: Sequence[Hashable]) -> list[str]:
     """Label every place of a variable by its own dims, in their order.
 
     Examples
@@ -65,5 +65,10 @@ def labels_of(variable: xr.DataArray, lead: Sequence[str]) -> list[str]:
     own = [dim for dim in variable.dims if dim not in lead]
     if not own:
         return [str(variable.name)]
-    places = itertools.product(*(map(str, variable[dim].values.tolist()) for dim in own))
+    places = itertools.product(*(_printed(variable[dim].values) for dim in own))
     return [f"{variable.name}[{', '.join(place)}]" for place in places]
+
+
+def _printed(places: np.ndarray) -> list[str]:
+    # As a list, dates would be numbers of nanoseconds.
+    return [str(place) for place in (places if places.dtype.kind in "mM" else places.tolist())]

@@ -12,14 +12,14 @@ import xarray as xr
 
 from counterfactual_models.anatomy import Anatomy, Site, dissect
 from counterfactual_models.checks import erased_values, refuse_leak
-from counterfactual_models.disciples import Disciple, erased
-from counterfactual_models.errors import ImpactWarning, WorldError
+from counterfactual_models.disciples import Disciple, erased, gather
+from counterfactual_models.errors import DiscipleError, ImpactWarning, WorldError, nearest
 from counterfactual_models.handlers import SetSwitch
 from inference import schema
 from inference.posterior.question import match_evidence, world_hash, world_name
 from inference.simulation import Plan, Program, block_size
 
-__all__ = ["WorldPlans", "warn_of_other_policies"]
+__all__ = ["WorldPlans", "matched_disciples", "warn_of_other_policies"]
 
 
 class WorldPlans:
@@ -195,6 +195,38 @@ class WorldPlans:
         call = SetSwitch(on)(partial(self.world, disciple))
         what = f"the world with disciple {disciple.name!r}" if on else "the erased world"
         return Program(call, anatomy, self.evidence, what)
+
+
+def matched_disciples(disciples: Any, names: Sequence[str]) -> list[Disciple]:
+    """Sort disciples as the worlds have them; all of them must be there, and no others.
+
+    Parameters
+    ----------
+    disciples
+        Those that are given now, as for ``sample_worlds``.
+    names
+        Those of the worlds, without ``erased``.
+
+    Raises
+    ------
+    DiscipleError
+        If one is missing on either side; the nearest name is offered.
+
+    Examples
+    --------
+    >>> [found.name for found in matched_disciples({"bold": abs, "calm": abs}, ["calm", "bold"])]
+    ['calm', 'bold']
+    """
+    given = {disciple.name: disciple for disciple in gather(disciples)}
+    for name in names:
+        if name not in given:
+            raise DiscipleError(
+                f"the worlds have a disciple {name!r} that is not given. {nearest(name, given)}"
+            )
+    for name in given:
+        if name not in names:
+            raise DiscipleError(f"the worlds have no disciple {name!r}. {nearest(name, names)}")
+    return [given[name] for name in names]
 
 
 def warn_of_other_policies(

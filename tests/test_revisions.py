@@ -9,6 +9,8 @@ import pyro.distributions as dist
 import pytest
 import torch
 import xarray as xr
+from pyro import poutine
+from torch.distributions import transforms
 
 import counterfactual_models as cm
 import inference
@@ -24,9 +26,9 @@ from counterfactual_models.without import without
 from counterfactual_models.zoo.gaussian import exact
 from inference import diagnostics
 from inference.diagnostics.leave_out import leave_out
+from inference.evidence_labels import as_believed, hidden_places
 from inference.posterior.question import ask, world_hash, world_name
 from inference.revisions import revise
-from inference.revisions.changes import hidden_places
 from inference.schema import flatten_data
 
 revise = partial(revise, progress=False)
@@ -342,6 +344,24 @@ def test_labels_with_commas_and_of_two_places_are_told_apart_or_refused():
         hidden_places(question, observed, ["scores[ann, eve, zoe]"])
 
 
+def test_a_world_as_it_was_believed_counts_no_datum_that_was_not_seen():
+    observed = xr.Dataset(
+        {n: (("woman", "kind")[: v.ndim], v.numpy()) for n, v in WOMEN.items()},
+        coords={"woman": ["ann, eve", "bea", "c]"], "kind": ["math", "art"]},
+    )
+    for label, place in (("woman[ann, eve]", 0), ("woman[c]]", 2)):
+        world = as_believed(two_plates, observed, [label])
+        trace = poutine.trace(poutine.condition(world, data=WOMEN)).get_trace(abs)
+        trace.compute_log_prob()
+        for name in ("weight", "scores"):
+            counted = trace.nodes[name]["log_prob"] != 0
+            assert counted.tolist() == [at != place for at in range(3)]
+        assert trace.nodes["report"]["log_prob"] != 0
+    assert as_believed(two_plates, observed, []) is two_plates
+    with pytest.raises(EvidenceError, match=r"has no place 'anne'.*Did you mean"):
+        as_believed(two_plates, observed, ["woman[anne]"])
+
+
 def two_plates(disciple):
     z = pyro.sample("z", dist.Normal(0.0, 1.0))
     with pyro.plate("woman", 3):
@@ -478,6 +498,27 @@ def test_weights_are_not_tried_where_no_draw_can_be():
     tree = drawn(covariate, seen, still)
     found = revise(covariate, tree, still, {"e": 1.2}, method="importance")
     assert found.attrs["revised_because"] == "the support of 'z' moves with the evidence"
+
+
+def shifted(disciple):
+    e = pyro.sample("e", dist.Normal(0.0, 1.0))
+    shift = transforms.AffineTransform(e, 1.0)
+    z = pyro.sample("z", dist.TransformedDistribution(dist.Exponential(torch.ones(())), [shift]))
+    both = dist.Uniform(0.0, 1.0).expand([2]).to_event(1)
+    stick = dist.TransformedDistribution(both, [transforms.StickBreakingTransform()])
+    shares = pyro.sample("shares", stick)
+    pyro.sample("f", dist.Normal(z + shares[..., 0], 1.0))
+    cm.wire(disciple, idle=torch.zeros(()))
+    cm.measure("level", z)
+
+
+def test_an_edge_that_moves_inside_a_transform_is_seen():
+    still = {"still": lambda: 0.0}
+    tree = drawn(shifted, {"e": torch.tensor(1.0), "f": torch.tensor(0.3)}, still)
+    found = revise(shifted, tree, still, {"e": 1.2}, method="importance")
+    assert found.attrs["revised_because"] == "the support of 'z' moves with the evidence"
+    found = revise(shifted, tree, still, {"f": 0.4}, method="importance")
+    assert found.attrs["revised_by"] == "weights"
 
 
 def chained(disciple):

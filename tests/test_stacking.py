@@ -9,7 +9,7 @@ import xarray as xr
 
 from inference.diagnostics import coarse_graining
 from inference.schema import flatten, flatten_data
-from inference.stacking import stacked
+from inference.stacking import labels_of, stacked
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["a", "b", "c"])))
@@ -44,6 +44,25 @@ def test_labels_are_those_of_arviz_where_that_keeps_them():
     theirs = azb.dataset_to_dataarray(numbers, new_dim="label")
     assert ours.label.values.tolist() == theirs.label.values.tolist()
     assert np.array_equal(ours, theirs.transpose("label", "chain", "draw"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0.1, 0.25], "f4"),
+        ["a, b", "c]"],
+        [True, False],
+        np.array(["2020-01-01", "2020-02-01"], "datetime64[ns]"),
+        np.array([1, 36], "timedelta64[h]").astype("timedelta64[ns]"),
+    ],
+    ids=["float", "text", "bool", "date", "duration"],
+)
+def test_labels_of_any_kind_are_those_of_arviz(labels):
+    numbers = xr.Dataset(
+        {"x": (("chain", "draw", "place"), np.zeros((1, 2, 2)))}, {"place": labels}
+    )
+    theirs = azb.dataset_to_dataarray(numbers, new_dim="label")
+    assert labels_of(numbers["x"], ["chain", "draw"]) == theirs.label.values.tolist()
 
 
 def test_a_variable_without_a_dim_of_the_others_is_the_same_along_it():

@@ -15,10 +15,10 @@ import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
-from scipy.stats import norm
 
 from counterfactual_models.primitives import measure, wire
 from counterfactual_models.zoo import Example
+from counterfactual_models.zoo.linear_truth import normal_tv
 
 __all__ = ["Exact", "Linear", "exact", "example", "gaussian"]
 
@@ -103,27 +103,7 @@ class Exact:
         ndarray
             (m,), between 0 and 1.
         """
-        sd = {x: np.sqrt(np.diag(self.covariance[x])) for x in (0, 1)}
-        cuts = _crossings(self.mean, sd) if edges is None else edges
-        masses = {}
-        for x in (0, 1):
-            cdf = norm.cdf(cuts, self.mean[x][:, None], sd[x][:, None])
-            masses[x] = np.diff(cdf, prepend=0.0, append=1.0, axis=1)
-        found: np.ndarray = 0.5 * np.abs(masses[1] - masses[0]).sum(1)
-        return found
-
-
-def _crossings(mean: Mapping[int, np.ndarray], sd: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Two places where the densities of two normals cross; a far one where there is one only."""
-    a = 1 / sd[0] ** 2 - 1 / sd[1] ** 2
-    b = 2 * (mean[1] / sd[1] ** 2 - mean[0] / sd[0] ** 2)
-    c = (mean[0] / sd[0]) ** 2 - (mean[1] / sd[1]) ** 2 + 2 * np.log(sd[0] / sd[1])
-    out = np.empty((len(a), 2))
-    for i in range(len(a)):
-        roots = np.roots([a[i], b[i], c[i]]) if abs(a[i]) > 1e-12 else np.roots([b[i], c[i]])
-        real = np.sort(roots[np.isreal(roots)].real)
-        out[i] = np.resize(real, 2) if len(real) else mean[0][i]
-    return np.sort(out, axis=1)
+        return normal_tv(self.mean, self.covariance, edges)
 
 
 def exact(

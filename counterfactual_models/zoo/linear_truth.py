@@ -16,7 +16,7 @@ import numpy as np
 from scipy import linalg
 from scipy.stats import norm
 
-__all__ = ["Exact", "Future", "Past", "RelativeImportance", "linear_truth"]
+__all__ = ["Exact", "Future", "Past", "RelativeImportance", "linear_truth", "normal_tv"]
 
 
 @dataclass(frozen=True)
@@ -174,14 +174,7 @@ class Exact:
         ndarray
             (m,), between 0 and 1.
         """
-        sd = {x: np.sqrt(np.diag(self.covariance[x])) for x in (0, 1)}
-        cuts = _crossings(self.mean, sd) if edges is None else edges
-        mass = {}
-        for x in (0, 1):
-            cdf = norm.cdf(cuts, self.mean[x][:, None], sd[x][:, None])
-            mass[x] = np.diff(cdf, prepend=0.0, append=1.0, axis=1)
-        found: np.ndarray = 0.5 * np.abs(mass[1] - mass[0]).sum(1)
-        return found
+        return normal_tv(self.mean, self.covariance, edges)
 
 
 def linear_truth(
@@ -253,6 +246,41 @@ def linear_truth(
         _jensen_shannon(mean, spread),
         _relative(gradient, spread[0], evidence_covariance),
     )
+
+
+def normal_tv(
+    mean: Mapping[int, np.ndarray],
+    covariance: Mapping[int, np.ndarray],
+    edges: np.ndarray | None = None,
+) -> np.ndarray:
+    """Total variation between two normal laws, of each variable by itself.
+
+    Parameters
+    ----------
+    mean, covariance
+        X -> (m,) and X -> (m, m), for X = 0 and 1.
+    edges
+        (m, cells - 1) inner edges of cells that the variables are cut into first, if any.
+
+    Returns
+    -------
+    ndarray
+        (m,), between 0 and 1.
+
+    Examples
+    --------
+    >>> mean = {0: np.zeros(1), 1: np.ones(1)}
+    >>> normal_tv(mean, {0: np.eye(1), 1: np.eye(1)}).round(6).tolist()  # 2 Phi(1/2) - 1
+    [0.382925]
+    """
+    sd = {x: np.sqrt(np.diag(covariance[x])) for x in (0, 1)}
+    cuts = _crossings(mean, sd) if edges is None else edges
+    mass = {}
+    for x in (0, 1):
+        cdf = norm.cdf(cuts, mean[x][:, None], sd[x][:, None])
+        mass[x] = np.diff(cdf, prepend=0.0, append=1.0, axis=1)
+    found: np.ndarray = 0.5 * np.abs(mass[1] - mass[0]).sum(1)
+    return found
 
 
 def _log2_det(matrix: np.ndarray) -> float:

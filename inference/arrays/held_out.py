@@ -2,19 +2,18 @@ r"""How much likelier is an event in one world, judged by draws that had no say 
 
 .. math:: \mathrm{TV} = \sup_A \big(P_1(A) - P_0(A)\big) \ge P_1(\hat A) - P_0(\hat A)
 
-for whatever event Â was learnt from other draws. The draws are cut into two halves, contiguous
-runs of blocks, so that neither a chain's memory nor a pair of worlds leads from one half into the
-other; each half judges what the other has learnt. Where there are several kinds of witness, the
-half that learns chooses among them, by the last third of its own blocks.
+for whatever event Â was learnt from other draws: each half of them judges what the other has
+learnt, by the kind of witness that it chose (:mod:`~.halves`).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 
 from inference.arrays.blocks import effective_draws, widening
+from inference.arrays.halves import NAIVE, Split, halves_of, read_once
 from inference.arrays.naive_bayes import split_scores
 from inference.arrays.sign_flips import tail_probability
 from inference.arrays.total_variation import (
@@ -26,8 +25,6 @@ from inference.arrays.total_variation import (
 from inference.arrays.witnesses import trained_witness
 
 __all__ = ["HeldOut", "event_difference", "held_out_events", "witness_draws"]
-
-NAIVE = "naive_bayes"
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,6 @@ class HeldOut:
     inside: np.ndarray
     chosen: tuple[str, str]
     half: int
-
-
-class _Split(NamedTuple):
-    """Rows to learn from and rows to score, first and last."""
-
-    learnt: tuple[int, int]
-    scored: tuple[int, int]
-
-    @property
-    def train(self) -> slice:
-        return slice(*self.learnt)
-
-    @property
-    def test(self) -> slice:
-        return slice(*self.scored)
 
 
 def held_out_events(
@@ -102,12 +84,12 @@ def held_out_events(
     >>> found.chosen, bool(abs(found.inside[0].mean() - found.inside[1].mean() - 0.613) < 0.03)
     (('lda', 'lda'), True)
     """
-    halves = _halves(bounds)
-    values, naive = _read(parts, halves, kinds, futures)
+    halves = halves_of(bounds)
+    values, naive = read_once(parts, halves, kinds, partial(_naive_scores, futures=futures))
     worlds = len(next(iter(naive.values()))) + 1 if naive else values.shape[1]
     found = []
     for world in range(1, worlds):
-        scores = {split: partial[world - 1] for split, partial in naive.items()}
+        scores = {split: every[world - 1] for split, every in naive.items()}
         pair = values[:, [world, 0]] if values.size else values
         inside, chosen = np.zeros((2, bounds[-1]), dtype=bool), []
         for learn, choose in halves:
@@ -222,54 +204,23 @@ def witness_draws(found: HeldOut, *, chains: int, draws: int, futures: int = 1) 
     return total
 
 
-def _halves(bounds: np.ndarray) -> list[tuple[_Split, _Split]]:
-    """For each half: learn on the other and judge it; and within the other, learn and choose."""
-    middle = len(bounds) // 2
-    half, rows = int(bounds[middle]), int(bounds[-1])
-    halves = []
-    for own, other in (((0, half), (half, rows)), ((half, rows), (0, half))):
-        within = bounds[(bounds >= other[0]) & (bounds <= other[1])]
-        cut = int(within[len(within) - 1 - (len(within) - 1) // 3])
-        halves.append((_Split(other, own), _Split((other[0], cut), (cut, other[1]))))
-    return halves
-
-
-def _read(
-    parts: Iterable[np.ndarray],
-    halves: list[tuple[_Split, _Split]],
-    kinds: Sequence[str],
-    futures: int,
-) -> tuple[np.ndarray, dict[_Split, np.ndarray]]:
-    """Read all measurements once: hold them, if need be, and add up the scores of naive Bayes."""
-    wanted = [split for pair in halves for split in pair[: min(len(kinds), 2)]]
-    naive: dict[_Split, np.ndarray] = {}
-    kept = []
-    for part in parts:
-        if set(kinds) != {NAIVE}:
-            kept.append(part)
-        if NAIVE not in kinds:
-            continue
-        for split in wanted:
-            draws = (split.learnt[1] - split.learnt[0]) // futures
-            partial = split_scores(part, split.train, split.test, draws=draws)
-            naive[split] = naive[split] + partial if split in naive else partial
-    return np.concatenate(kept) if kept else np.empty(0), naive
+def _naive_scores(values: np.ndarray, split: Split, *, futures: int) -> np.ndarray:
+    return split_scores(values, split.train, split.test, draws=split.draws(futures))
 
 
 def _event(
     kind: str,
     pair: np.ndarray,
-    naive: dict[_Split, np.ndarray],
-    split: _Split,
+    naive: dict[Split, np.ndarray],
+    split: Split,
     futures: int,
     seed: int,
 ) -> np.ndarray:
     """Which rows that are scored lie in the event, shape (2, row)?"""
     if kind == NAIVE:
         return naive[split] > 0
-    draws = (split.learnt[1] - split.learnt[0]) // futures
     let_in, erased = pair[:, 0, split.train], pair[:, 1, split.train]
-    score = trained_witness(kind, let_in, erased, draws=draws, seed=seed)
+    score = trained_witness(kind, let_in, erased, draws=split.draws(futures), seed=seed)
     return np.stack([score(pair[:, world, split.test]) > 0 for world in (0, 1)])
 
 

@@ -5,12 +5,10 @@ r"""Which disciple's world does a draw come from, as other draws have taught?
 for whatever label Ŝ was learnt from other draws: what is computed from a world tells no more than
 the world. With the label goes how confidently it is told, in four steps.
 
-The draws are cut into two halves, contiguous runs of blocks, and each is labelled by what the
-other has taught. Every world is learnt against the mean of all worlds, by the kinds of
-:mod:`inference.arrays.witnesses`; the label is the world that a draw speaks for most. Where there
-are several kinds, the half that learns chooses among them, by the last third of its own blocks.
-Confidence is cut at the quartiles of the draws that are labelled, all worlds together, which gives
-away nothing of where they come from.
+Each half of the draws is labelled by what the other has taught (:mod:`~.halves`). Every world is
+learnt against the mean of all worlds, by the kinds of :mod:`inference.arrays.witnesses`; the label
+is the world that a draw speaks for most. Confidence is cut at the quartiles of the draws that are
+labelled, all worlds together, which gives away nothing of where they come from.
 
 Where there is nothing to see, what one half teaches of the other agrees with what the other
 teaches of it: of the cells - 1 ways in which a world's labels can deviate, one agrees in full.
@@ -18,12 +16,13 @@ Sums over both halves are wider for that, by the root of 1 + 1/(cells - 1).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 
 from inference.arrays.cell_counts import block_counts
 from inference.arrays.cells import Cells
+from inference.arrays.halves import NAIVE, Split, halves_of, read_once
 from inference.arrays.jensen_shannon import divergences, label_information
 from inference.arrays.naive_bayes import naive_bayes_scores
 from inference.arrays.witnesses import trained_witness
@@ -32,15 +31,7 @@ __all__ = ["CONFIDENCES", "label_counts", "told_information", "told_labels"]
 
 CONFIDENCES = 4
 """How confidently a label is told: quarters of the draws."""
-NAIVE = "naive_bayes"
 SMOOTHING = 0.5
-
-
-class _Split(NamedTuple):
-    """Rows to learn from, rows to label."""
-
-    train: slice
-    test: slice
 
 
 def told_labels(
@@ -82,8 +73,8 @@ def told_labels(
     >>> chosen, bool(abs(right.mean() - 0.911) < 0.02)  # 1 - 4/3 Phi(-1.5)
     (('lda', 'lda'), True)
     """
-    halves = _halves(bounds)
-    values, naive = _read(parts, halves, kinds, futures)
+    halves = halves_of(bounds)
+    values, naive = read_once(parts, halves, kinds, partial(_naive_scores, futures=futures))
     worlds = values.shape[1] if values.size else len(next(iter(naive.values())))
     told = np.zeros((worlds, int(bounds[-1])), dtype=np.int64)
     chosen = []
@@ -164,44 +155,11 @@ def told_information(
     return {name: float(value[0]) for name, value in found.items() if value.ndim == 1}
 
 
-def _halves(bounds: np.ndarray) -> list[tuple[_Split, _Split]]:
-    """For each half: learn on the other and label it; and within the other, learn and choose."""
-    half, rows = int(bounds[len(bounds) // 2]), int(bounds[-1])
-    found = []
-    for own, other in ((slice(0, half), slice(half, rows)), (slice(half, rows), slice(0, half))):
-        within = bounds[(bounds >= other.start) & (bounds <= other.stop)]
-        cut = int(within[len(within) - 1 - (len(within) - 1) // 3])
-        choose = _Split(slice(other.start, cut), slice(cut, other.stop))
-        found.append((_Split(other, own), choose))
-    return found
-
-
-def _read(
-    parts: Iterable[np.ndarray],
-    halves: list[tuple[_Split, _Split]],
-    kinds: Sequence[str],
-    futures: int,
-) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """Read all measurements once: hold them, if need be, and add up the scores of naive Bayes."""
-    wanted = [split for pair in halves for split in pair[: min(len(kinds), 2)]]
-    naive: dict[int, np.ndarray] = {}
-    kept = []
-    for part in parts:
-        if set(kinds) != {NAIVE}:
-            kept.append(part)
-        if NAIVE in kinds:
-            for split in wanted:
-                partial = _naive_scores(part, split, futures)
-                at = split.test.start
-                naive[at] = naive[at] + partial if at in naive else partial
-    return np.concatenate(kept) if kept else np.empty(0), naive
-
-
-def _naive_scores(values: np.ndarray, split: _Split, futures: int) -> np.ndarray:
+def _naive_scores(values: np.ndarray, split: Split, *, futures: int) -> np.ndarray:
     """Add up log frequencies of cells, (world a row comes from, world it speaks for, row)."""
     worlds = values.shape[1]
     taught = values[:, :, split.train]
-    edges = Cells.quantile().edges(_mean_world(taught), draws=taught.shape[2] // futures)
+    edges = Cells.quantile().edges(_mean_world(taught), draws=split.draws(futures))
     whole = np.array([0, taught.shape[2]])
     logs = [
         np.log(block_counts(taught[:, world], edges, whole)[0].astype(float) + SMOOTHING).T
@@ -218,16 +176,16 @@ def _naive_scores(values: np.ndarray, split: _Split, futures: int) -> np.ndarray
 def _scores(
     kind: str,
     values: np.ndarray,
-    naive: dict[int, np.ndarray],
-    split: _Split,
+    naive: dict[Split, np.ndarray],
+    split: Split,
     futures: int,
     seed: int,
 ) -> np.ndarray:
     """Score how much rows speak for each world, shape (world they come from, world, row)."""
     if kind == NAIVE:
-        return naive[split.test.start]
+        return naive[split]
     worlds = values.shape[1]
-    taught, draws = values[:, :, split.train], (split.train.stop - split.train.start) // futures
+    taught, draws = values[:, :, split.train], split.draws(futures)
     mean = _mean_world(taught)
     learnt = [
         trained_witness(kind, taught[:, world], mean, draws=draws, seed=seed)

@@ -20,8 +20,6 @@ are up to a third too small at 0.7 although means still hold. Hence two gates, :
 import numpy as np
 from scipy import stats
 
-from inference.arrays.weights import pareto_smoothed
-
 __all__ = [
     "LOST",
     "ROUGH",
@@ -31,7 +29,6 @@ __all__ = [
     "cell_shares",
     "kish",
     "moved_means",
-    "pareto_smoothed",
 ]
 
 ROUGH, LOST = 0.5, 0.7
@@ -76,6 +73,7 @@ def belief_bits(
 
     Examples
     --------
+    >>> from inference.arrays.weights import pareto_smoothed
     >>> z = np.random.default_rng(0).normal(0.24, np.sqrt(0.8), size=(1, 4000))
     >>> log_ratios = np.square(1.2 - z) / (2 * 4.0)
     >>> weights, _ = pareto_smoothed(log_ratios)
@@ -137,6 +135,7 @@ def moved_means(
 
     Examples
     --------
+    >>> from inference.arrays.weights import pareto_smoothed
     >>> z = np.random.default_rng(0).normal(size=(1, 4000))
     >>> weights, _ = pareto_smoothed(0.5 * z)
     >>> change, shares = moved_means(z, weights, bounds=np.arange(0, 4001, 100))
@@ -225,6 +224,7 @@ def cell_bits(
 
     Examples
     --------
+    >>> from inference.arrays.weights import pareto_smoothed
     >>> rng = np.random.default_rng(0)
     >>> z, w = rng.normal(size=(2, 4000))
     >>> weights, _ = pareto_smoothed(0.5 * z[None])

@@ -24,6 +24,7 @@ import numpy as np
 from inference.arrays.blocks import effective_draws
 from inference.arrays.cell_counts import block_counts
 from inference.arrays.cells import Cells
+from inference.arrays.halves import NAIVE, Split, halves_of
 from inference.arrays.jensen_shannon import jensen_shannon
 from inference.arrays.naive_bayes import split_scores
 from inference.arrays.sign_flips import random_signs
@@ -32,7 +33,7 @@ from inference.arrays.witnesses import affordable, trained_witness
 
 __all__ = ["Reading", "switch_reading"]
 
-KINDS = ("single", "lda", "qda", "naive_bayes")
+KINDS = ("single", "lda", "qda", NAIVE)
 FLIPS = 200
 CELLS = Cells.quantile(16, tails=0.0)
 
@@ -54,13 +55,6 @@ class Reading(NamedTuple):
     mcse: float
     floor: float
     chosen: tuple[str, str]
-
-
-class _Split(NamedTuple):
-    """Rows to learn from and rows to read, first and last."""
-
-    train: slice
-    test: slice
 
 
 def switch_reading(
@@ -106,7 +100,7 @@ def switch_reading(
     fitting = (*affordable(len(values), values.size, rows), "single")
     wanted = [kind for kind in kinds if kind in fitting]
     chosen, halves = [], []
-    for learn, choose in _halves(bounds):
+    for learn, choose in halves_of(bounds):
         best = wanted[0]
         if len(wanted) > 1:
             trial = _inside(bounds, choose.test)
@@ -130,29 +124,17 @@ def switch_reading(
     return Reading(bits.mean(), float(min(error, 1.0)), floor.mean(), (chosen[0], chosen[1]))
 
 
-def _halves(bounds: np.ndarray) -> list[tuple[_Split, _Split]]:
-    """For each half: learn on the other and read it; and within the other, learn and choose."""
-    half, rows = int(bounds[len(bounds) // 2]), int(bounds[-1])
-    found = []
-    for own, other in ((slice(0, half), slice(half, rows)), (slice(half, rows), slice(0, half))):
-        within = bounds[(bounds >= other.start) & (bounds <= other.stop)]
-        cut = int(within[len(within) - 1 - (len(within) - 1) // 3])
-        inner = _Split(slice(other.start, cut), slice(cut, other.stop))
-        found.append((_Split(other, own), inner))
-    return found
-
-
 def _inside(bounds: np.ndarray, rows: slice) -> np.ndarray:
     """Blocks of some rows, numbered from their first."""
     found: np.ndarray = bounds[(bounds >= rows.start) & (bounds <= rows.stop)] - rows.start
     return found
 
 
-def _read(kind: str, values: np.ndarray, split: _Split, futures: int) -> np.ndarray:
+def _read(kind: str, values: np.ndarray, split: Split, futures: int) -> np.ndarray:
     """Read the rows that are to be read, (world, row)."""
-    draws = (split.train.stop - split.train.start) // futures
+    draws = split.draws(futures)
     taught, asked = values[:, :, split.train], values[:, :, split.test]
-    if kind == "naive_bayes":
+    if kind == NAIVE:
         return split_scores(values, split.train, split.test, draws=draws)[0, ::-1]
     if kind == "single":
         return asked[_most_telling(taught, futures)]

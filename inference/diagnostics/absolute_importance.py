@@ -61,7 +61,6 @@ from inference.diagnostics.switch_bits import SwitchBits, switch_bits
 from inference.schema import (
     DATUM,
     DISCIPLE,
-    EVIDENCE_SCORES,
     MEASUREMENT,
 )
 
@@ -179,12 +178,11 @@ def _informed(
 ) -> list[Information]:
     """Bits of the past and of the future in each world."""
     prior, noise = prior_evidence(worlds, scored)
-    several = DISCIPLE in worlds[EVIDENCE_SCORES].to_dataset().dims
     own = [each.mean(axis=0) for each in told.direct.values() if each is not None]
     extra = np.concatenate(own) if own else None
     found, evidence = [], None
     for world in scored.disciples:
-        if evidence is None or several:
+        if evidence is None or scored.by_world:
             scores = scored.scores(world)
             evidence = compressed_evidence(scores, prior, noise, direct=extra, seed=seed)
         found.append(_information(scored, told, world, evidence))

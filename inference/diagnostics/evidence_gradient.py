@@ -32,7 +32,7 @@ from inference.arrays.cells import Cells
 from inference.arrays.features import indicators, powers
 from inference.arrays.score_covariance import block_slopes, data_chunks, slopes
 from inference.diagnostics.scored import Given, Part, ScoredWorlds, with_outputs
-from inference.schema import DATUM, DISCIPLE, EVIDENCE_SCORES, MEASUREMENT
+from inference.schema import DATUM, DISCIPLE, MEASUREMENT
 
 __all__ = ["evidence_gradient"]
 
@@ -128,8 +128,7 @@ def evidence_gradient(
     scored = ScoredWorlds(worlds, disciples=disciples, measurements=measurements, data=data)
     if difference:
         _refuse_erased_alone(scored.disciples)
-    shared = DISCIPLE not in worlds[EVIDENCE_SCORES].dims
-    found = list(_slopes(scored, kind, cut, difference=difference, shared=shared))
+    found = list(_slopes(scored, kind, cut, difference=difference))
     return _labelled(scored, kind, found, difference)
 
 
@@ -151,9 +150,7 @@ def _refuse_erased_alone(worlds: list[str]) -> None:
         )
 
 
-def _slopes(
-    scored: ScoredWorlds, kind: str, cells: Cells, *, difference: bool, shared: bool
-) -> Iterator[Found]:
+def _slopes(scored: ScoredWorlds, kind: str, cells: Cells, *, difference: bool) -> Iterator[Found]:
     """Labels, gradients, errors (measurement, world, output, datum) and edges, part by part."""
     for part in scored.parts():
         names = part.measurements
@@ -162,7 +159,7 @@ def _slopes(
         edges, features = _features(scored, part.values[:, 0], kind, cells)
         worlds = (_rows(scored, part, features, n) for n in range(len(scored.disciples)))
         if difference:
-            less = _slope_of_difference if shared else _difference
+            less = _difference if scored.by_world else _slope_of_difference
             erased = next(worlds)
             each = [less(scored, rows, erased) for rows in worlds]
         else:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import arviz_base as azb
 import numpy as np
 import xarray as xr
 
@@ -23,6 +22,7 @@ from inference.schema import (
     decode_attrs,
     predictions,
 )
+from inference.stacking import labels_of
 
 __all__ = ["LEFT_OUT", "Chunk", "Evidence", "Pieces", "gather_evidence"]
 
@@ -178,10 +178,8 @@ def _pieces(scored: xr.Dataset, by: str | None) -> list[Pieces]:
         _refuse_infinite(name, array)
     if by is None or by == SITE:
         shape = (draws, -1, 1) if by is None else (draws, 1, -1)
-        return [
-            Pieces(_labels(scored[[name]]) if by is None else [name], {name: v.reshape(shape)})
-            for name, v in values.items()
-        ]
+        labels = {n: [n] if by else labels_of(scored[n], [CHAIN, DRAW]) for n in values}
+        return [Pieces(labels[n], {n: v.reshape(shape)}) for n, v in values.items()]
     having = [name for name in values if by in scored[name].dims[2:]]
     if not having:
         dims = [SITE, *(str(dim) for dim in scored.dims if dim not in (CHAIN, DRAW))]
@@ -200,12 +198,6 @@ def _refuse_infinite(name: str, values: np.ndarray) -> None:
             f"the log-likelihood of {name!r} is {values[where]} at {list(where)} (chain, draw, "
             "...): a draw of the posterior cannot be impossible; draw the posterior again."
         )
-
-
-def _labels(one: xr.Dataset) -> list[str]:
-    first = one.isel({CHAIN: [0], DRAW: [0]})
-    flat = azb.dataset_to_dataarray(first, sample_dims=[CHAIN, DRAW], new_dim=LEFT_OUT)
-    return [str(label) for label in flat[LEFT_OUT].values]
 
 
 def _readers(worlds: xr.DataTree) -> dict[str, set[str]]:

@@ -84,7 +84,8 @@ def whitened_outputs(
     """
     if outputs not in OUTPUTS:
         raise CounterfactualError(f"got outputs={outputs!r}; expected one of {OUTPUTS}.")
-    labels, values = _everything(scored)
+    every = scored.everything()
+    labels, values = every.measurements, every.values
     count = _cells(scored, len(labels), outputs, cells)
     if outputs != "measurements":
         scored.refuse_direct(labels, "its distribution")
@@ -132,13 +133,6 @@ class _Features:
             found = powers(apart, 0 * self.centre, averaged)
             found = found[:, : 2 if self.kind == "moments" else 1]
         return found.reshape(-1, found.shape[-1])
-
-
-def _everything(scored: ScoredWorlds) -> tuple[list[str], np.ndarray]:
-    """Labels, and values of all measurements (measurement, world, draw, future)."""
-    parts = list(scored.parts())
-    labels = [label for part in parts for label in part.measurements]
-    return labels, np.concatenate([part.values for part in parts])
 
 
 def _features(erased: np.ndarray, kind: str, cells: int, draws: int) -> _Features:

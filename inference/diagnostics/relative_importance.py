@@ -201,7 +201,7 @@ class _Slopes:
         """Slopes per unit of some data: erased, and what is added, (2, block, output, datum)."""
         first, second = (self._scores[name][:, columns] for name in self._names)
         rows = [self._outputs.rows[name] for name in self._names]
-        if np.may_share_memory(first, second):  # one product for both worlds
+        if not self._scored.by_world:  # one product for both worlds
             both = block_slopes(np.concatenate(rows), first, self._scored.bounds)
             found = [both[:, : len(rows[0])], both[:, len(rows[0]) :]]
         else:

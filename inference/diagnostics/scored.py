@@ -130,15 +130,18 @@ class ScoredWorlds:
         self.bounds = block_bounds(self.chains, self.draws, copies, effective=BLOCKS_FOR)
 
     @property
+    def by_world(self) -> bool:
+        """Whether every world has scores of its own, as where the future reads the evidence."""
+        return DISCIPLE in self._scores.dims
+
+    @property
     def by_future(self) -> bool:
         """Whether a score hangs on the future of its draw, as one does that reads the evidence."""
         return FUTURE in self._scores.dims
 
     def scores(self, world: str) -> np.ndarray:
         """Scores of every row of a world, (row, datum)."""
-        own = self._scores
-        if DISCIPLE in own.dims:
-            own = own.sel({DISCIPLE: world}, drop=True)
+        own = self._scores.sel({DISCIPLE: world}, drop=True) if self.by_world else self._scores
         values: np.ndarray = own.values
         return values.reshape(-1, len(self.data))
 
@@ -156,6 +159,12 @@ class ScoredWorlds:
             yield Part(
                 [str(label) for label in part[MEASUREMENT].values], part.values.reshape(lead)
             )
+
+    def everything(self) -> Part:
+        """Values of all measurements at once."""
+        every = list(self.parts())
+        labels = [label for part in every for label in part.measurements]
+        return Part(labels, np.concatenate([part.values for part in every]))
 
     def averaged(self, features: np.ndarray) -> np.ndarray:
         """Bring (..., draw, future) to rows that meet a score: means over futures, if they may."""
@@ -239,6 +248,11 @@ def with_outputs(worlds: xr.DataTree, given: Given) -> tuple[xr.DataTree, list[s
         If one is computed from a measurement that has a derivative of its own.
     """
     drawn = predictions(worlds)
+    if EVIDENCE_DIRECT in worlds.children:
+        raise MeasurementError(
+            "some measurements are computed from the evidence without any noise, and a function "
+            "of the draws does not tell their derivatives: measure the output in the world."
+        )
     named = dict(given) if isinstance(given, Mapping) else {_name(given): given}
     lead = [DISCIPLE, *sample_dims(drawn)]
     found = {}
@@ -258,11 +272,6 @@ def with_outputs(worlds: xr.DataTree, given: Given) -> tuple[xr.DataTree, list[s
             )
         found[name] = values.drop_vars("X", errors="ignore").assign_attrs({ROLE: "measurement"})
     tree = worlds.copy()
-    if EVIDENCE_DIRECT in tree.children:
-        raise MeasurementError(
-            "some measurements are computed from the evidence without any noise, and a function "
-            "of the draws does not tell their derivatives: measure the output in the world."
-        )
     tree["predictions"] = xr.DataTree(drawn.assign(found))
     return tree, list(found)
 

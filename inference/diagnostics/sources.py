@@ -28,15 +28,13 @@ from inference.schema import (
     CHAIN,
     DISCIPLE,
     DRAW,
-    ERASED,
     FUTURE,
     MEASUREMENT,
-    ROLE,
     chosen_disciples,
     decode_attrs,
-    flatten,
     parts,
 )
+from inference.stacking import labels_of
 
 __all__ = ["CountedWorlds", "DrawnWorlds", "Names", "source_of"]
 
@@ -323,7 +321,7 @@ class CountedWorlds:
             group = group.assign_coords({dim: np.arange(group.sizes[dim]) for dim in bare})
             each = math.prod(group.sizes[dim] for dim in group[CELL_COUNTS].dims if dim not in own)
             for piece in _pieces(group, own, max(1, NUMBERS // each)):
-                labels = _labels(piece, name, own)
+                labels = _labels(piece, name)
                 keep = [n for n, label in enumerate(labels) if self._wants(label, name)]
                 if not keep:
                     continue
@@ -347,8 +345,13 @@ class CountedWorlds:
 
     def _labels(self) -> Iterator[list[str]]:
         for name in self._names:
-            group = self._groups[name].to_dataset()
-            yield _labels(group, name, [str(dim) for dim in group[CELL_EDGES].dims[:-1]])
+            yield _labels(self._groups[name].to_dataset(), name)
+
+
+def _labels(group: xr.Dataset, name: str) -> list[str]:
+    """Labels of a measurement, as :func:`inference.schema.flatten` gives them."""
+    edges = group[CELL_EDGES]
+    return labels_of(edges.rename(name), edges.dims[-1:])
 
 
 def _most(edges: np.ndarray) -> int:
@@ -364,17 +367,6 @@ def _pieces(group: xr.Dataset, own: list[str], room: int) -> Iterator[xr.Dataset
     step = max(1, room // math.prod(group.sizes[dim] for dim in own[1:]))
     for start in range(0, group.sizes[own[0]], step):
         yield from _pieces(group.isel({own[0]: slice(start, start + step)}), own[1:], room // step)
-
-
-def _labels(piece: xr.Dataset, name: str, own: list[str]) -> list[str]:
-    """Labels of a measurement, as :func:`inference.schema.flatten` gives them."""
-    dims = [DISCIPLE, CHAIN, DRAW, *own]
-    sizes = [1, 1, 1, *(piece.sizes[dim] for dim in own)]
-    empty = xr.Dataset(
-        {name: (dims, np.zeros(sizes, dtype=bool), {ROLE: "measurement"})},
-        coords={DISCIPLE: [ERASED], **{dim: piece[dim] for dim in own if dim in piece.coords}},
-    )
-    return [str(label) for label in flatten(empty)[MEASUREMENT].values]
 
 
 def _in_blocks(counts: np.ndarray, blocks: np.ndarray) -> np.ndarray:

@@ -56,9 +56,8 @@ def switch_bits(scored: ScoredWorlds, *, seed: int = 0) -> SwitchBits:
     SwitchBits
         Without bias, so that bits may lie below 0 where there are none.
     """
-    parts = list(scored.parts())
-    values = np.concatenate([part.values for part in parts])
-    labels = [label for part in parts for label in part.measurements]
+    every = scored.everything()
+    labels, values = every.measurements, every.values
     chain = scored.chains, scored.draws
     sizes = effective_pairs(
         values.reshape(*values.shape[:2], *chain, scored.futures), scored.effective

@@ -222,7 +222,8 @@ def _dress_all(spectrum: azp.PlotCollection, drawn: xr.Dataset, kept: xr.Dataset
         title = axes.set_title(style.shortened(str(name), 34), pad=66)
         style.verbatim([title, _tell(axes, kept.sel({DISCIPLE: name}), erased)])
         if not np.isfinite(drawn["tells"].sel({DISCIPLE: name})).all():
-            _say_unknown(axes)
+            text = "some pieces are not known"
+            evidence_panels.say_inside(axes, text, (0.97, 0.93), ha="right", va="top")
 
 
 def _bounds(drawn: xr.Dataset) -> tuple[float, float]:
@@ -259,54 +260,23 @@ def _answer(one: xr.Dataset, erased: xr.Dataset) -> str:
 
 def _tell(axes: Axes, one: xr.Dataset, erased: xr.Dataset) -> Text:
     """Write over a panel what both sources tell, and what of it is charged."""
+    number, estimate = evidence_panels.number, evidence_panels.estimate
     lines = [
         _answer(one, erased),
-        f"X: {_estimate(one, 'switch_bits')} of 1 bit, η {_number(one['eta_switch'])}",
+        f"X: {estimate(one, 'switch_bits')} of 1 bit, η {number(one['eta_switch'])}",
         *(
-            f"evidence, {name}: {_estimate(world, 'evidence_bits')} of "
-            f"{_number(world['belief_bits'])} bits, η {_number(world['eta_evidence'])}"
+            f"evidence, {name}: {estimate(world, 'evidence_bits')} of "
+            f"{number(world['belief_bits'])} bits, η {number(world['eta_evidence'])}"
             for name, world in (("erased", erased), ("let in", one))
         ),
-        f"penalty {_number(one['penalty'])}; {_percent(one['share_below'])} of the bits are in "
+        f"penalty {number(one['penalty'])}; {_percent(one['share_below'])} of the bits are in "
         "pieces below X",
     ]
-    return axes.annotate(
-        "\n".join(lines),
-        (0, 1),
-        (0, 5),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=7.5,
-        color=style.MUTED,
-        linespacing=1.35,
-    )
-
-
-def _estimate(one: xr.Dataset, name: str) -> str:
-    return f"{_number(one[name])} ± {_number(one[f'{name}_mcse'])}"
-
-
-def _number(value: xr.DataArray) -> str:
-    return style.number(float(value), 2) if np.isfinite(value) else "unknown"
+    return evidence_panels.tell_above(axes, lines)
 
 
 def _percent(value: xr.DataArray) -> str:
     return f"{float(value):.0%}" if np.isfinite(value) else "an unknown share"
-
-
-def _say_unknown(axes: Axes) -> None:
-    """Say in a panel that something is missing in it."""
-    axes.text(
-        0.97,
-        0.93,
-        "some pieces are not known",
-        transform=axes.transAxes,
-        ha="right",
-        va="top",
-        fontsize=8,
-        color=style.MUTED,
-        zorder=5,
-    )
 
 
 def _marks() -> list[Artist]:

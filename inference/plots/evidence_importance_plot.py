@@ -268,15 +268,8 @@ def _count(axes: Axes, panel: xr.Dataset, quantity: str, errors: float) -> None:
     value, mcse = panel[quantity].values, errors * panel[f"{quantity}_mcse"].values
     more, less = int((value - mcse > line + width).sum()), int((value + mcse < line - width).sum())
     unsure = value.size - more - less
-    axes.annotate(
-        f"X {style.number(line, 2)}. Data: {more:,} more, {less:,} less, {unsure:,} unsure",
-        (0, 1),
-        (0, 5),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=7.5,
-        color=style.MUTED,
-    )
+    said = f"X {style.number(line, 2)}. Data: {more:,} more, {less:,} less, {unsure:,} unsure"
+    evidence_panels.tell_above(axes, [said])
 
 
 def _marks(errors: float) -> list[Artist]:

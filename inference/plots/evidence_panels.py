@@ -1,4 +1,4 @@
-r"""What the pictures of the evidence share: which part is drawn, how far errors reach, their axis.
+r"""What the pictures of the evidence share: what is drawn, how far errors reach, axis and words.
 
 The greatest of N noises is many standard errors from zero, and the eye picks it. So errors are
 drawn wide enough for all N at once: :math:`\Phi^{-1}(1 - .025/N)` of them, 2 for one number, 3.6
@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from counterfactual_models.errors import (
     CounterfactualError,
@@ -27,11 +29,15 @@ __all__ = [
     "asked",
     "beside_erased",
     "error_count",
+    "estimate",
     "let_in",
     "most",
+    "number",
     "numbers_by",
     "picked",
     "root_ticks",
+    "say_inside",
+    "tell_above",
     "whole",
     "with_notes",
 ]
@@ -242,6 +248,50 @@ def picked(shown: int, total: int, what: str, which: str = "the most important")
     if shown == total:
         return []
     return [f"{shown:,} of {total:,} {what} are shown: {which}."]
+
+
+def number(value: xr.DataArray, *, sign: bool = False) -> str:
+    """Write a number of a result, or that it is unknown.
+
+    Examples
+    --------
+    >>> number(xr.DataArray(0.4567)), number(xr.DataArray(np.nan))
+    ('0.46', 'unknown')
+    """
+    return style.number(float(value), 2, sign=sign) if np.isfinite(value) else "unknown"
+
+
+def estimate(result: xr.Dataset, name: str, *, sign: bool = False) -> str:
+    """Write an estimate and its standard error, or that it is unknown.
+
+    Examples
+    --------
+    >>> estimate(xr.Dataset({"bits": 0.5, "bits_mcse": 0.012}), "bits", sign=True)
+    '+0.5 ± 0.012'
+    """
+    if not np.isfinite(result[name]):
+        return "unknown"
+    return f"{number(result[name], sign=sign)} ± {number(result[f'{name}_mcse'])}"
+
+
+def tell_above(axes: Axes, lines: Sequence[str]) -> Text:
+    """Write over a panel what its marks come to; its title is to leave room."""
+    return axes.annotate(
+        "\n".join(lines),
+        (0, 1),
+        (0, 5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=7.5,
+        color=style.MUTED,
+        linespacing=1.35,
+    )
+
+
+def say_inside(axes: Axes, text: str, place: tuple[float, float], *, ha: str, va: str) -> Text:
+    """Say in a panel, at a share of its width and height, that something is missing in it."""
+    look: dict[str, Any] = {"fontsize": 8, "color": style.MUTED, "zorder": 5}
+    return axes.text(*place, text, transform=axes.transAxes, ha=ha, va=va, **look)
 
 
 def _named(

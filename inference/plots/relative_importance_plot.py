@@ -207,7 +207,8 @@ def _dress_all(
         for switch, place in ((0, 0.25), (1, 0.75)):
             shares = drawn["profile"].sel({"number": "value", SWITCH: switch, DISCIPLE: name})
             if shares.isnull().all():
-                _say_missing(axes, place)
+                text = "no profile\n(see below)"
+                evidence_panels.say_inside(axes, text, (place, 0.5), ha="center", va="center")
 
 
 def _percent(share: float) -> str:
@@ -216,48 +217,17 @@ def _percent(share: float) -> str:
 
 def _tell(axes: Axes, one: xr.Dataset) -> Text:
     """Write the three distances and p over a panel."""
-    lines = (
-        f"trace distance {_estimate(one, 'trace_distance', distance=True)}",
-        f"with signs {_estimate(one, 'signed_distance')}",
-        f"log₂ of scale {_estimate(one, 'log_scale', sign=True)}",
-        f"p {_number(one['p'], 2)} were all slopes the same",
-    )
-    return axes.annotate(
-        "\n".join(lines),
-        (0, 1),
-        (0, 5),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=7.5,
-        color=style.MUTED,
-        linespacing=1.35,
-    )
-
-
-def _estimate(one: xr.Dataset, name: str, *, sign: bool = False, distance: bool = False) -> str:
-    if not np.isfinite(one[name]):
-        return "unknown"
-    if distance and one[name] < 0:
-        return f"0 (within noise) ± {_number(one[f'{name}_mcse'], 2)}"
-    return f"{_number(one[name], 2, sign)} ± {_number(one[f'{name}_mcse'], 2)}"
-
-
-def _number(value: xr.DataArray, digits: int, sign: bool = False) -> str:
-    return style.number(float(value), digits, sign=sign) if np.isfinite(value) else "unknown"
-
-
-def _say_missing(axes: Axes, place: float) -> None:
-    axes.text(
-        place,
-        0.5,
-        "no profile\n(see below)",
-        transform=axes.transAxes,
-        ha="center",
-        va="center",
-        fontsize=8,
-        color=style.MUTED,
-        zorder=5,
-    )
+    distance = evidence_panels.estimate(one, "trace_distance")
+    if one["trace_distance"] < 0:
+        error = evidence_panels.number(one["trace_distance_mcse"])
+        distance = f"0 (within noise) ± {error}"
+    lines = [
+        f"trace distance {distance}",
+        f"with signs {evidence_panels.estimate(one, 'signed_distance')}",
+        f"log₂ of scale {evidence_panels.estimate(one, 'log_scale', sign=True)}",
+        f"p {evidence_panels.number(one['p'])} were all slopes the same",
+    ]
+    return evidence_panels.tell_above(axes, lines)
 
 
 def _marks() -> list[Artist]:

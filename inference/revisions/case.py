@@ -10,19 +10,20 @@ import torch
 import xarray as xr
 from pyro import poutine
 
-from counterfactual_models.disciples import Disciple, erased, gather
-from counterfactual_models.errors import DiscipleError, nearest
+from counterfactual_models.disciples import erased
 from counterfactual_models.handlers import Pin, isolated
 from counterfactual_models.without import without
 from inference import schema
-from inference.arrays.reweighting import kish, pareto_smoothed
-from inference.arrays.weights import doubtful
+from inference.arrays.reweighting import kish
+from inference.arrays.weights import doubtful, pareto_smoothed
+from inference.evidence_labels import as_asked, as_believed
 from inference.posterior.pointwise import log_densities
 from inference.posterior.question import Question, ask
-from inference.revisions.changes import Changes, hidden_places, read_changes
+from inference.revisions.changes import Changes, read_changes
 from inference.revisions.reach import MOST_BEYOND, mass_beyond
+from inference.scores.supports import edges
 from inference.simulation import block_size, simulate
-from inference.world_plans import WorldPlans, warn_of_other_policies
+from inference.world_plans import WorldPlans, matched_disciples, warn_of_other_policies
 
 __all__ = ["RevisedCase"]
 
@@ -70,16 +71,14 @@ class RevisedCase:
     ) -> None:
         names = [str(name) for name in schema.predictions(worlds)[schema.DISCIPLE].values[1:]]
         self.worlds = worlds
-        self.disciples = _in_order(gather(disciples), names)
+        self.disciples = matched_disciples(disciples, names)
         self.attrs = schema.decode_attrs(worlds.attrs)
         warn_of_other_policies(self.attrs, self.disciples, stacklevel=3)
         self.seed = int(self.attrs.get("seed", 0))
         observed = worlds["observed_data"].to_dataset()
-        given = {str(n): v.values for n, v in observed.items()}
-        own = ask(world, None).whole.data
-        plain = ask(world, {name: value for name, value in given.items() if name not in own})
+        plain = as_asked(world, observed)
         already = list(self.attrs.get("unseen", ()))
-        before = _without(world, hidden_places(plain, observed, already))
+        before = as_believed(world, observed, already)
         self.plans = WorldPlans(
             before,
             worlds,
@@ -90,7 +89,8 @@ class RevisedCase:
         )
         self.now = ask(before, self.plans.evidence)
         self.changes: Changes = read_changes(plain, observed, evidence, unseen, already)
-        self.revised_world = _without(world, self.changes.unseen)
+        hidden = self.changes.unseen
+        self.revised_world = without(world, hidden) if hidden else world
         self.then = ask(self.revised_world, self.changes.evidence)
         self.left = float(self.attrs.get("revision_share", 1.0))
         self.told: dict[str, Any] = {}
@@ -210,24 +210,6 @@ class RevisedCase:
         return f"without it at least {share:.0%} of {name!r} lies where none of its draws is"
 
 
-def _without(world: Callable[..., Any], places: Mapping[str, torch.Tensor]) -> Callable[..., Any]:
-    return without(world, places) if places else world
-
-
-def _in_order(given: list[Disciple], names: list[str]) -> list[Disciple]:
-    """Sort the disciples as the worlds have them; all must be there."""
-    known = {disciple.name: disciple for disciple in given}
-    for name in names:
-        if name not in known:
-            raise DiscipleError(
-                f"the worlds have a disciple {name!r} that is not given. {nearest(name, known)}"
-            )
-    for name in known:
-        if name not in names:
-            raise DiscipleError(f"the worlds have no disciple {name!r}. {nearest(name, names)}")
-    return [known[name] for name in names]
-
-
 def _scored(question: Question) -> list[str]:
     sites = question.whole.sites
     return [n for n in (*question.data, *question.latents) if sites[n].value.numel()]
@@ -241,20 +223,14 @@ def _supports(
         program = Pin({name: values[row] for name, values in latents.items()})
         trace = poutine.trace(program(question.conditioned)).get_trace()
     return {
-        name: _bounds(getattr(node["fn"], "support", None))
+        name: _flat(edges(node["fn"], numbers=True))
         for name, node in trace.nodes.items()
         if name in question.whole.sites
     }
 
 
-def _bounds(support: Any) -> torch.Tensor:
-    parts = [torch.zeros(0)]
-    for value in vars(support).values() if hasattr(support, "__dict__") else ():
-        if isinstance(value, torch.Tensor | int | float):
-            parts.append(torch.as_tensor(value).float().reshape(-1))
-        elif hasattr(value, "is_discrete"):
-            parts.append(_bounds(value))
-    return torch.cat(parts)
+def _flat(parts: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([torch.zeros(0), *(part.float().reshape(-1) for part in parts)])
 
 
 def _same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:

@@ -11,21 +11,18 @@ from typing import Any
 
 import xarray as xr
 
-from counterfactual_models.disciples import Disciple, erased, gather
+from counterfactual_models.disciples import Disciple
 from counterfactual_models.errors import (
-    DiscipleError,
     EvidenceError,
     ImpactWarning,
-    WorldError,
-    nearest,
     refuse_counts,
 )
 from inference import schema
+from inference.drawn_plans import plans_of
 from inference.posterior.engine import bar
 from inference.scores.programs import Asked
 from inference.scores.scoring import Scoring
-from inference.scores.unseen import as_believed
-from inference.world_plans import WorldPlans, warn_of_other_policies
+from inference.world_plans import WorldPlans
 
 __all__ = ["with_scores"]
 
@@ -101,7 +98,7 @@ def with_scores(
     ('chain', 'draw', 'datum')
     """
     refuse_counts(0, prior_draws=prior_draws)
-    plans, observed = _plans(world, worlds, disciples), worlds["observed_data"].to_dataset()
+    plans, observed = plans_of(world, worlds, disciples), worlds["observed_data"].to_dataset()
     asked = Asked.of(plans, map(str, observed.data_vars))
     if not asked.data:
         raise EvidenceError("these worlds were drawn without evidence: there is nothing to score.")
@@ -121,38 +118,6 @@ def _warn_of_unscored(left_out: Mapping[str, str]) -> None:
             ImpactWarning,
             stacklevel=3,
         )
-
-
-def _plans(world: Any, worlds: xr.DataTree, disciples: Any) -> WorldPlans:
-    """Hold disciples against the worlds they are said to be of."""
-    if not isinstance(worlds, xr.DataTree) or not {"predictions", schema.CELL_COUNTS} & set(
-        worlds.children
-    ):
-        got = list(worlds.children) if isinstance(worlds, xr.DataTree) else type(worlds).__name__
-        raise WorldError(
-            f"got {got}; expected the tree that sample_worlds(world, posterior, disciples) gives."
-        )
-    attrs = schema.decode_attrs(worlds.attrs)
-    world = as_believed(world, worlds["observed_data"].to_dataset(), attrs.get("unseen", ()))
-    known = [str(name) for name in attrs["disciples"]]
-    given = {each.name: each for each in gather(disciples)}
-    for name in known:
-        if name not in given:
-            raise DiscipleError(
-                f"the worlds hold a disciple {name!r}, which was not given. {nearest(name, given)}"
-            )
-    for name in given:
-        if name not in known:
-            raise DiscipleError(f"the worlds hold no disciple {name!r}. {nearest(name, known)}")
-    warn_of_other_policies(attrs, given.values(), stacklevel=3)
-    return WorldPlans(
-        world,
-        worlds,
-        [erased, *(given[name] for name in known)],
-        futures=int(attrs["futures"]),
-        seed=int(attrs["seed"]),
-        coupling=str(attrs["coupling"]),
-    )
 
 
 def _joined(

@@ -10,18 +10,18 @@ import xarray as xr
 from counterfactual_models.errors import EvidenceError
 from inference import schema
 from inference.arrays.blocks import block_bounds
+from inference.arrays.score_covariance import BLOCKS_FOR
 from inference.scores.direct import direct_means
-from inference.scores.programs import Asked
+from inference.scores.programs import Asked, looked_at
 from inference.scores.reading import WorldReading, read_past, read_world
 from inference.scores.rows import Mapped, Rows
 from inference.scores.scales import leave_each_out, prior_evidence
-from inference.scores.supports import is_discrete, looked_at
+from inference.scores.supports import is_discrete
 from inference.scores.ways import Looking, Pins
 from inference.world_plans import WorldPlans
 
 __all__ = ["Scoring"]
 
-_BLOCKS_FOR = 200.0
 _STATISTICS = ("value", "loo_mean", "loo_sd", "loo_khat", "prior_noise")
 
 
@@ -236,7 +236,7 @@ class Scoring:
         sites = set().union(*(s for r in self.readings.values() for s in r.measurements.values()))
         first = {dim: 0 for dim in (schema.DISCIPLE, *plans.lead)}
         bounds = block_bounds(
-            plans.chains, plans.draws // plans.chains, plans.futures, effective=_BLOCKS_FOR
+            plans.chains, plans.draws // plans.chains, plans.futures, effective=BLOCKS_FOR
         )
         return direct_means(
             self.ways,

@@ -23,8 +23,15 @@ def is_discrete(fn: Any) -> bool:
     return bool(getattr(support, "is_discrete", False))
 
 
-def edges(fn: Any) -> list[torch.Tensor]:
-    """Finite ends of a support that are tensors; what is a number in the program cannot move.
+def edges(fn: Any, *, numbers: bool = False) -> list[torch.Tensor]:
+    """Finite ends of a support that are tensors; a number moves with no derivative.
+
+    Parameters
+    ----------
+    fn
+        A distribution.
+    numbers
+        Give the ends that are plain numbers, too: these may differ from run to run.
 
     Examples
     --------
@@ -34,7 +41,8 @@ def edges(fn: Any) -> list[torch.Tensor]:
     >>> edges(dist.Normal(0.0, 1.0))
     []
     """
-    return [edge for edge in _ends(fn) if bool(edge.detach().isfinite().any())]
+    found = _ends(fn, everything=numbers)
+    return [edge for edge in found if bool(edge.detach().isfinite().any())]
 
 
 def moves_with(found: Iterable[torch.Tensor], leaves: Mapping[str, torch.Tensor]) -> list[str]:
@@ -105,7 +113,8 @@ def _ends(fn: Any, *, everything: bool = False) -> list[torch.Tensor]:
     own = isinstance(fn, TransformedDistribution)
     if not own or type(fn).support is not TransformedDistribution.support:
         return _numbers(_support(fn), everything=everything)
-    found = _ends(fn.base_dist, everything=True)
+    whole = fn.base_dist.batch_shape + fn.base_dist.event_shape
+    found = [edge.expand(whole) for edge in _ends(fn.base_dist, everything=True)]
     for transform in fn.transforms:
         found = [transform(edge) for edge in found]
     return found

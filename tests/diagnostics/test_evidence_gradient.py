@@ -105,6 +105,8 @@ def test_a_measurement_computed_from_the_evidence_gets_its_direct_term():
         evidence_gradient(given, outputs="cells")
     with pytest.raises(MeasurementError, match="computed from the evidence"):
         evidence_gradient(given, outputs=lambda drawn: drawn["w"].sum("output"))
+    with pytest.raises(MeasurementError, match="computed from the evidence"):
+        evidence_gradient(given, outputs=lambda _: pytest.fail("it may take long to run"))
 
 
 def test_gradients_of_cells_are_the_closed_form_and_add_up_to_zero():

@@ -1,10 +1,13 @@
 """Does the spectrum show the pieces and the line that it was given, and say what they come to?"""
 
+from functools import partial
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from pictures import figure_of, words
 
 from counterfactual_models.errors import CounterfactualError, DiscipleError
 from inference.plots import plot_absolute_importance
@@ -38,23 +41,8 @@ def result():
 
 
 @pytest.fixture
-def draw():
-    """Draw, and close when the test is over."""
-    drawn = []
-
-    def plot(*args, **options):
-        drawn.append(plot_absolute_importance(*args, **options))
-        return drawn[-1]
-
-    yield plot
-    for picture in drawn:
-        plt.close(picture.viz["figure"].item())
-
-
-def words(picture):
-    figure = picture.viz["figure"].item()
-    found = [text.get_text() for text in figure.findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
+def draw(drawing):
+    return partial(drawing, plot_absolute_importance)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +113,7 @@ def test_disciples_of_greatest_penalty_are_kept_and_every_panel_has_its_numbers(
     picture = draw(made_up(np.full((8, 2), 0.3), np.linspace(0.1, 0.9, 7)), max_panels=5)
     assert picture.data["disciple"].values.tolist() == NAMES[2:]
     assert "5 of 7 disciples are shown: those of greatest penalty." in words(picture)
-    figure = picture.viz["figure"].item()
+    figure = figure_of(picture)
     figure.canvas.draw()
     for axes in figure.axes:
         assert any(text.get_text() for text in axes.get_xticklabels() if text.get_visible())
@@ -148,14 +136,14 @@ def test_what_is_not_known_is_said_to_be(draw, result):
 
 def test_estimates_below_zero_are_within_the_axis(draw):
     picture = draw(made_up([[0.01, -0.02], [0.0, 0.01]], [-0.03]))
-    low, _ = picture.viz["figure"].item().axes[0].get_ylim()
+    low, _ = figure_of(picture).axes[0].get_ylim()
     assert low < -0.03
 
 
 def test_the_users_settings_stay(draw, result):
     before = dict(mpl.rcParams)
     picture = draw(result)
-    picture.viz["figure"].item().canvas.draw()
+    figure_of(picture).canvas.draw()
     assert dict(mpl.rcParams) == before
 
 

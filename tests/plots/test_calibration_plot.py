@@ -4,6 +4,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from pictures import figure_of, words
 
 from counterfactual_models import CounterfactualError
 from inference.plots import plot_calibration, style
@@ -19,9 +20,9 @@ def study(labels, powers, repetitions=150):
 @pytest.fixture
 def result():
     found = study(["demand", "z[$a$]", "z[b]", "log_likelihood"], [1.0, 1.0, 3.0, 1.6])
-    words = {"world": "shop", "method": "nuts", "truth": "slow", "failed": 2, "warned": 7}
+    about = {"world": "shop", "method": "nuts", "truth": "slow", "failed": 2, "warned": 7}
     status = np.array(["failed"] * 2 + ["ok"] * 148, dtype=object)
-    return found.assign(status=("repetition", status)).assign_attrs(words)
+    return found.assign(status=("repetition", status)).assign_attrs(about)
 
 
 @pytest.fixture
@@ -31,17 +32,8 @@ def panels(result):
     plt.close(figure_of(picture))
 
 
-def figure_of(picture):
-    return picture.viz["figure"].item()
-
-
 def titles(picture):
     return [axes.get_title(loc="left") for axes in picture.viz["plot"].values.ravel()]
-
-
-def texts(picture):
-    found = [text.get_text() for text in figure_of(picture).findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
 
 
 def test_the_worst_comes_first(panels):
@@ -75,10 +67,10 @@ def test_each_panel_tells_its_own_numbers(panels, result):
 
 
 def test_it_says_what_was_run_and_what_was_left_out(panels):
-    assert "off (2)" in texts(panels)
-    assert "shop by nuts on data of slow, 148 repetitions; 2 more failed" in texts(panels)
-    assert "in 7 the engine warned" in texts(panels)
-    assert "quantities are shown" not in texts(panels)
+    assert "off (2)" in words(panels)
+    assert "shop by nuts on data of slow, 148 repetitions; 2 more failed" in words(panels)
+    assert "in 7 the engine warned" in words(panels)
+    assert "quantities are shown" not in words(panels)
 
 
 def test_many_quantities_are_cut_to_the_worst_and_it_says_so():
@@ -87,7 +79,7 @@ def test_many_quantities_are_cut_to_the_worst_and_it_says_so():
     assert len(titles(picture)) == 6
     assert "z[29]" in titles(picture)
     assert "z[0]" not in titles(picture)
-    assert "6 of 30 quantities are shown: those that differ most." in texts(picture)
+    assert "6 of 30 quantities are shown: those that differ most." in words(picture)
     plt.close(figure_of(picture))
 
 

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from pictures import figure_of, words
 
 from counterfactual_models.errors import CounterfactualError, DiscipleError, MeasurementError
 from inference.plots import plot_coarse_graining, style
@@ -45,17 +46,8 @@ def forest(result):
     plt.close(figure_of(picture))
 
 
-def figure_of(picture):
-    return picture.viz["figure"].item()
-
-
 def labels(picture):
     return [text.get_text() for text in picture.viz["plot"].values[0].get_yticklabels()]
-
-
-def notes(picture):
-    found = [text.get_text() for text in figure_of(picture).findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
 
 
 def test_rows_are_sorted_by_effect_with_the_planted_one_on_top(forest, result):
@@ -115,8 +107,8 @@ def test_a_big_forest_is_cut_and_says_so():
     found = made_up(["a", "b", "c"], [f"m{i}" for i in range(90)])
     picture = plot_coarse_graining(found, max_rows=80, max_columns=2)
     assert len(labels(picture)) == 80
-    assert "80 of 90 measurements are shown: those that differ most." in notes(picture)
-    assert "2 of 3 disciples are shown: those that differ most." in notes(picture)
+    assert "80 of 90 measurements are shown: those that differ most." in words(picture)
+    assert "2 of 3 disciples are shown: those that differ most." in words(picture)
     plt.close(figure_of(picture))
 
 

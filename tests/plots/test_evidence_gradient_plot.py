@@ -1,11 +1,14 @@
 """Does the heat map show the slopes that it was given, and not their noise?"""
 
+from functools import partial
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 from closed_forms.trees import scored_tree
+from pictures import figure_of, words
 
 from counterfactual_models.errors import (
     CounterfactualError,
@@ -49,27 +52,12 @@ def apart():
 
 
 @pytest.fixture
-def draw():
-    """Draw, and close when the test is over."""
-    drawn = []
-
-    def plot(*args, **options):
-        drawn.append(plot_evidence_gradient(*args, **options))
-        return drawn[-1]
-
-    yield plot
-    for picture in drawn:
-        plt.close(picture.viz["figure"].item())
+def draw(drawing):
+    return partial(drawing, plot_evidence_gradient)
 
 
 def values(picture):
     return picture.data["share"].sel(number="value").transpose(*DIMS)
-
-
-def words(picture):
-    figure = picture.viz["figure"].item()
-    found = [text.get_text() for text in figure.findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
 
 
 def test_a_cell_is_the_slope_per_spread_over_the_rows_largest(draw, result):
@@ -193,7 +181,7 @@ def test_most_different_worlds_are_kept_beside_the_erased_one(draw):
 def test_the_users_settings_stay(draw, result):
     before = dict(mpl.rcParams)
     picture = draw(result)
-    picture.viz["figure"].item().canvas.draw()
+    figure_of(picture).canvas.draw()
     assert dict(mpl.rcParams) == before
 
 

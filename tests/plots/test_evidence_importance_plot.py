@@ -1,10 +1,13 @@
 """Does the forest show what data and the switch tell, and count which tell more?"""
 
+from functools import partial
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from pictures import figure_of, words
 
 from counterfactual_models.errors import CounterfactualError, DiscipleError, EvidenceError
 from inference.plots import plot_evidence_importance
@@ -43,23 +46,8 @@ def result():
 
 
 @pytest.fixture
-def draw():
-    """Draw, and close when the test is over."""
-    drawn = []
-
-    def plot(*args, **options):
-        drawn.append(plot_evidence_importance(*args, **options))
-        return drawn[-1]
-
-    yield plot
-    for picture in drawn:
-        plt.close(picture.viz["figure"].item())
-
-
-def words(picture):
-    figure = picture.viz["figure"].item()
-    found = [text.get_text() for text in figure.findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
+def draw(drawing):
+    return partial(drawing, plot_evidence_importance)
 
 
 def panels(picture):
@@ -178,7 +166,7 @@ def test_a_datum_without_bits_is_left_out_by_name(draw, result):
 def test_the_users_settings_stay(draw, result):
     before = dict(mpl.rcParams)
     picture = draw(result)
-    picture.viz["figure"].item().canvas.draw()
+    figure_of(picture).canvas.draw()
     assert dict(mpl.rcParams) == before
 
 

@@ -1,10 +1,13 @@
 """Do the two profiles face each other, with their distances above and reasons for what is not?"""
 
+from functools import partial
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from pictures import figure_of, words
 
 from counterfactual_models.errors import CounterfactualError, DiscipleError, EvidenceError
 from inference.plots import plot_relative_importance
@@ -38,23 +41,8 @@ def result():
 
 
 @pytest.fixture
-def draw():
-    """Draw, and close when the test is over."""
-    drawn = []
-
-    def plot(*args, **options):
-        drawn.append(plot_relative_importance(*args, **options))
-        return drawn[-1]
-
-    yield plot
-    for picture in drawn:
-        plt.close(picture.viz["figure"].item())
-
-
-def words(picture):
-    figure = picture.viz["figure"].item()
-    found = [text.get_text() for text in figure.findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
+def draw(drawing):
+    return partial(drawing, plot_relative_importance)
 
 
 def test_erased_is_to_the_left_and_let_in_to_the_right_at_their_shares(draw, result):
@@ -141,7 +129,7 @@ def test_a_distance_below_zero_is_noise(draw, result):
 def test_the_users_settings_stay(draw, result):
     before = dict(mpl.rcParams)
     picture = draw(result)
-    picture.viz["figure"].item().canvas.draw()
+    figure_of(picture).canvas.draw()
     assert dict(mpl.rcParams) == before
 
 

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from pictures import figure_of, words
 
 from counterfactual_models.errors import CounterfactualError
 from inference.master import choose
@@ -40,17 +41,8 @@ def picture(choice):
     plt.close(figure_of(found))
 
 
-def figure_of(picture):
-    return picture.viz["figure"].item()
-
-
 def axes(picture, name):
     return picture.viz["plot"][name].item()
-
-
-def notes(picture):
-    found = [text.get_text() for text in figure_of(picture).findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
 
 
 def test_every_point_stands_at_its_penalty_and_utility(picture, choice):
@@ -121,12 +113,12 @@ def test_the_mark_of_what_is_chosen_has_its_colour_where_that_is_nobody():
 
 
 def test_a_dollar_in_a_name_is_a_dollar(picture):
-    assert "$64$" in notes(picture)
+    assert "$64$" in words(picture)
 
 
 def test_what_the_reader_must_know_is_written_below(picture, choice):
-    assert "The utility has no bounds." in notes(picture)
-    assert "weight 1" in notes(picture)
+    assert "The utility has no bounds." in words(picture)
+    assert "weight 1" in words(picture)
 
 
 def test_at_most_so_many_rows_are_drawn_and_nobody_is_one_of_them():
@@ -136,7 +128,7 @@ def test_at_most_so_many_rows_are_drawn_and_nobody_is_one_of_them():
     labels = [text.get_text() for text in axes(picture, "weights").get_yticklabels()]
     assert len(labels) == 5
     assert "nobody" in labels
-    assert "5 of 31 are shown" in notes(picture)
+    assert "5 of 31 are shown" in words(picture)
     plt.close(figure_of(picture))
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from pictures import figure_of
 
 from counterfactual_models.errors import DiscipleError, MeasurementError
 from inference.plots import plot_worlds, style
@@ -43,10 +44,6 @@ def ridge(worlds):
     picture = plot_worlds(worlds)
     yield picture
     plt.close(figure_of(picture))
-
-
-def figure_of(picture):
-    return picture.viz["figure"].item()
 
 
 def labels(picture):

@@ -14,6 +14,23 @@ import inference
 from counterfactual_models import zoo
 from counterfactual_models.zoo.election import Sway
 
+# Section 6 of the research note: profile, trace and signed distance, distance, log-scale.
+TABLES = {
+    "election": {
+        "null": (0, 0, 0, 0, 0),
+        "paperclip": (0.000404, 0.002020, 0.001010, 0.017853, -0.057704),
+        "takeover": (0.988366, 0.990032, 0.655423, 1.297408, 0.514216),
+        "subtle": (0.155047, 0.313195, 0.158605, 0.282279, -0.058299),
+        "mimic": (0.988366, 0.990032, 0.655423, 1.297408, 0.514216),
+    },
+    "gases": {
+        "null": (0, 0, 0, 0, 0),
+        "benign": (0, 0, 0, 0.218218, -0.304006),
+        "turbine": (0, 1, 0.707107, 3.086067, 0),
+        "one_sided": (0.5, 0.707107, 0.382683, 2.182179, 1),
+        "sign_flipped": (0, 0, 1, 4.364358, 0),
+    },
+}
 OPTIONS = {"gases": {}, "election": {}, "lolcats": {"videos": 5}}
 
 
@@ -46,6 +63,22 @@ def test_exact_is_what_the_general_closed_form_gives(name, disciple):
     np.testing.assert_allclose(truth.belief_bits, world.belief_bits)
     erased = written_out(name, example.disciples[disciple])[0]
     np.testing.assert_allclose(truth.relevance, erased.relevance, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_table_of_relative_importance_is_reproduced_for_every_disciple(name):
+    example = zoo.load(name)
+    assert set(TABLES[name]) == set(example.disciples)
+    for disciple, row in TABLES[name].items():
+        found = example.exact(example.disciples[disciple]).relative
+        measured = (
+            found.profile_distance,
+            found.trace_distance,
+            found.signed_distance,
+            found.gradient_distance,
+            found.log_scale,
+        )
+        assert measured == pytest.approx(row, abs=1e-6), disciple
 
 
 @every_disciple
