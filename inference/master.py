@@ -187,7 +187,6 @@ def choose(
     _refuse_options(weight, bootstrap)
     drawn = predictions(worlds)
     wanted = _wanted(drawn, disciples)
-    refuse_few(drawn.sizes[CHAIN] * drawn.sizes[DRAW])
     values = utility_values(drawn, wanted, utility)
     charges = build(penalty, measurements=measurements, combine=combine)
     charged = evaluate(charges, worlds, disciples=wanted[1:])
@@ -197,13 +196,14 @@ def choose(
 
 
 def _wanted(drawn: xr.Dataset, disciples: Sequence[str] | str | None) -> list[str]:
-    """Names of the worlds; refuse to choose among nobody."""
+    """Names of the worlds; refuse to choose among nobody, or by a handful of draws."""
     wanted = chosen_disciples(drawn[DISCIPLE].values, disciples)
     if len(wanted) == 1:
         raise DiscipleError(
             f"got disciples={disciples!r} of {list(map(str, drawn[DISCIPLE].values))}: there is "
             "nobody to choose from; expected a disciple at least that was let in."
         )
+    refuse_few(drawn.sizes[CHAIN] * drawn.sizes[DRAW])
     return wanted
 
 

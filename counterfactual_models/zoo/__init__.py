@@ -10,7 +10,7 @@ from counterfactual_models.utilities import Utility
 
 __all__ = ["Example", "load", "names"]
 
-_NAMES = ("election", "factory", "gases", "gaussian", "lolcats", "trial")
+_NAMES = ("election", "factory", "gases", "gaussian", "lolcats", "mesa", "trial")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> names()
-    ('election', 'factory', 'gases', 'gaussian', 'lolcats', 'trial')
+    ('election', 'factory', 'gases', 'gaussian', 'lolcats', 'mesa', 'trial')
     """
     return _NAMES
 

@@ -6,6 +6,7 @@
 | ``cell_counts`` | how many draws of each block of draws lie in each cell? |
 | ``cells`` | where do the cells of a measurement lie? |
 | ``compressed_evidence`` | which few numbers say all that the evidence says? |
+| ``delegation`` | who optimizes: the base optimizer beforehand, or what it learned, at run time? |
 | ``distribution_slopes`` | how fast does a distribution over cells move with a datum? |
 | ``effective_counts`` | how many independent draws are counts of draws worth? |
 | ``envelope`` | which of several lines is the highest, where, and how far does noise decide? |
@@ -13,6 +14,7 @@
 | ``features`` | which numbers of a draw have means that tell how its distribution moves? |
 | ``fine_cells`` | what would two samples of a world show in cells finer than the draws? |
 | ``float_keys`` | which whole numbers stand in the order of these floats? |
+| ``halves`` | which draws learn, which choose, and which are judged? |
 | ``held_out`` | how much likelier is an event, by draws that did not choose it? |
 | ``held_out_labels`` | which disciple's world does a draw come from, as other draws have taught? |
 | ``held_out_projectors`` | in which directions does one world look more, on other draws too? |
@@ -22,6 +24,7 @@
 | ``ladder`` | how much of the difference between two worlds is chaos that nobody steers? |
 | ``multiplicity`` | what would the same world show, asked as many questions at once? |
 | ``naive_bayes`` | which draws look like the let-in world, measurement by measurement? |
+| ``order`` | how small a target is hit, against what chance does without the disciple? |
 | ``ranks`` | are the truths spread evenly among their posterior draws? |
 | ``redundancy`` | which data are important and not explained by the others? |
 | ``relative_slopes`` | have slopes the same directions and proportions in two worlds? |

@@ -1,0 +1,182 @@
+r"""Who did the optimizing: does each level find what the one below hits only by accident?
+
+With U the chance that the lower level does as well, a draw for each world of the upper one:
+
+.. math:: \log_2 N = \log_2 \frac{m}{\sum_t -\ln(1 - U_t)}, \qquad
+          \text{mean tail} = -\log_2 \mathrm{E}[U], \qquad
+          \text{expected} = \mathrm{E}[-\log_2 U].
+
+N is how many random tries the upper level's worlds look like the best of. Chance itself scores 0
+bits of it, 1 of the mean tail and :math:`\log_2 e = 1.4427` expected ones, so that of the three
+only log2 N adds up along a chain of levels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from counterfactual_models.errors import CounterfactualError
+from inference.arrays.order.chain_errors import BitsKnown, as_chains, error_of_estimate
+from inference.arrays.order.exceedance import log_complement
+
+__all__ = ["ChainOfLevels", "effective_log2_n", "power_chain"]
+
+_LN2 = np.log(2.0)
+
+
+@dataclass(frozen=True)
+class ChainOfLevels:
+    """Steps from level to level, their sum, the way straight from the first level to the last.
+
+    Parameters
+    ----------
+    steps
+        Of every level against the one before.
+    chain
+        Their sum.
+    direct
+        Of the last level against the first.
+    gap
+        `direct` less `chain`.
+    """
+
+    steps: tuple[BitsKnown, ...]
+    chain: BitsKnown
+    direct: BitsKnown
+    gap: BitsKnown
+
+
+def effective_log2_n(tails: np.ndarray, *, log: bool = False) -> BitsKnown:
+    r"""Of how many random tries do these worlds look like the best, in bits?
+
+    The maximum-likelihood log2 N of best-of-N; negative where worlds are worse than chance.
+
+    Parameters
+    ----------
+    tails
+        Chance that the baseline does as well as each draw, shape (draw,), (chain, draw) or
+        (chain, draw, future); strictly between 0 and 1. From r of n draws take
+        (r + 1/2)/(n + 1).
+    log
+        Whether natural logarithms of these are given, which may be below -745.
+
+    Returns
+    -------
+    BitsKnown
+        The error is that of these draws alone, not of the baseline that gave the tails; for a
+        single draw it is best-of-N's own, 1/ln 2.
+
+    Raises
+    ------
+    CounterfactualError
+        If a tail is not strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> luck = np.random.default_rng(0).random((4, 1000))
+    >>> chance, best = effective_log2_n(luck), effective_log2_n(1 - luck ** (1 / 16))
+    >>> bool(abs(chance.bits) < 4 * chance.mcse), bool(abs(best.bits - 4) < 4 * best.mcse)
+    (True, True)
+    """
+    bits, influence = _summarised(_log_tails(tails, "tails", log))["log2_n"]
+    if influence.size == 1:
+        return BitsKnown(bits, float(1 / _LN2))
+    return BitsKnown(bits, error_of_estimate([influence]))
+
+
+def power_chain(
+    tails: Mapping[tuple[int, int], np.ndarray], *, log: bool = False
+) -> dict[str, ChainOfLevels]:
+    """Do the bits of the steps from level to level add up to those of the whole way?
+
+    Parameters
+    ----------
+    tails
+        Under (i, j) the chance that level i does as well as each draw of level j, as for
+        :func:`effective_log2_n`: for all (j - 1, j), and for (0, last).
+    log
+        As there.
+
+    Returns
+    -------
+    dict of str to ChainOfLevels
+        ``"mean_tail"``, ``"expected"`` and ``"log2_n"``. Only the last has a gap of zero where
+        every level is the best of several tries of the one before: the others count what chance
+        scores once for each step. Errors are those of the draws of the upper levels; draws of as
+        many chains and draws are taken to share their past.
+
+    Raises
+    ------
+    CounterfactualError
+        If a pair of levels is missing, or a tail is not strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> best8, best128 = (1 - np.random.default_rng(0).random((2, 4000)).T ** [1 / 8, 1 / 128]).T
+    >>> tails = {(0, 1): best8, (1, 2): 1 - (1 - best128) ** 8, (0, 2): best128}
+    >>> found = power_chain(tails)["log2_n"]
+    >>> round(found.chain.bits), round(found.direct.bits), abs(found.gap.bits) < 4 * found.gap.mcse
+    (7, 7, True)
+    """
+    last = max((upper for _, upper in tails), default=0)
+    pairs = [(level, level + 1) for level in range(last)]
+    wanted = [*pairs, (0, last)]
+    missing = [pair for pair in wanted if pair not in tails]
+    if last < 1 or missing:
+        raise CounterfactualError(
+            f"got tails of the levels {sorted(tails)}; expected those of every step and of the "
+            f"whole way: {missing if last else [(0, 1)]} missing."
+        )
+    found = {
+        pair: _summarised(_log_tails(tails[pair], f"tails[{pair}]", log)) for pair in {*wanted}
+    }
+    chains = {}
+    for name in ("mean_tail", "expected", "log2_n"):
+        steps = [found[pair][name] for pair in pairs]
+        direct = found[0, last][name]
+        back = [(-bits, -influence) for bits, influence in steps]
+        chains[name] = ChainOfLevels(
+            steps=tuple(_known([step]) for step in steps),
+            chain=_known(steps),
+            direct=_known([direct]),
+            gap=_known([direct, *back]) if last > 1 else BitsKnown(0.0, 0.0),
+        )
+    return chains
+
+
+def _log_tails(tails: np.ndarray, name: str, log: bool) -> np.ndarray:
+    values = as_chains(tails, name)
+    inside = values < 0 if log else (values > 0) & (values < 1)
+    if not inside.all():
+        place = [int(at) for at in np.argwhere(~inside)[0]]
+        raise CounterfactualError(
+            f"got {name}{place} = {values[tuple(place)]:g} (chain, draw, future); expected "
+            f"{'a natural logarithm below 0' if log else 'a chance strictly between 0 and 1'}: "
+            "from r of n draws of the baseline take (r + 1/2) / (n + 1)."
+        )
+    return values if log else np.log(values)
+
+
+def _summarised(logs: np.ndarray) -> dict[str, tuple[float, np.ndarray]]:
+    """Bits by three summaries of log tails, and by how much each draw moves them."""
+    deep = logs < -40
+    surprise = np.where(deep, logs, np.log(-log_complement(np.where(deep, -1.0, logs))))
+    expected = -logs / _LN2
+    return {
+        "mean_tail": _of_log_mean(logs),
+        "expected": (float(expected.mean()), expected - expected.mean()),
+        "log2_n": _of_log_mean(surprise),
+    }
+
+
+def _of_log_mean(logs: np.ndarray) -> tuple[float, np.ndarray]:
+    mean = special.logsumexp(logs) - np.log(logs.size)
+    return float(0.0 - mean / _LN2), (1 - np.exp(logs - mean)) / _LN2
+
+
+def _known(parts: list[tuple[float, np.ndarray]]) -> BitsKnown:
+    """Sum of estimates, with the error that their draws have together."""
+    total = float(sum(bits for bits, _ in parts))
+    return BitsKnown(total, error_of_estimate([influence for _, influence in parts]))
