@@ -23,6 +23,7 @@ _HOME = {
     "sample_posterior": "posterior",
     "sample_worlds": "worlds",
     "save": "store",
+    "with_rare_worlds": "power",
     "with_scores": "scores",
 }
 _MODULES = ("arrays", "diagnostics", "penalties", "plots", "training")
@@ -48,6 +49,7 @@ __all__ = [
     "sample_worlds",
     "save",
     "training",
+    "with_rare_worlds",
     "with_scores",
 ]
 
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from inference.calibration import calibrate
     from inference.master import Choice, choose
     from inference.posterior import extend_posterior, sample_posterior
+    from inference.power import with_rare_worlds
     from inference.pyro_runs import from_pyro
     from inference.revisions import revise
     from inference.scores import with_scores

@@ -20,7 +20,7 @@ from counterfactual_models.errors import ImpactWarning, MeasurementError, WorldE
 from counterfactual_models.utilities import Utility
 from inference import schema
 from inference.arrays.blocks import FEWEST_DRAWS
-from inference.diagnostics import coarse_graining
+from inference.diagnostics import coarse_graining, optimization_power
 from inference.posterior import sample_posterior
 from inference.store import save
 from inference.worlds import check_options, sample_worlds
@@ -46,7 +46,9 @@ class Audit:
     tolerance
         The tv up to which a difference counts as none.
     utility
-        Expected utility of every world and its Monte Carlo error; None without a utility.
+        Of every world: expected ``utility`` and its ``mcse``; ``bits`` of optimization power of
+        its typical draw with ``bits_mcse``, and whether they are only a lower bound
+        (``at_least``). None without a utility.
     warnings
         What was warned of on the way.
     """
@@ -128,7 +130,8 @@ def audit(
     world, evidence, disciples
         As in ``sample_posterior`` and ``sample_worlds``.
     utility
-        What the master wants; its expectation is reported for every disciple.
+        What the master wants; its expectation is reported for every disciple, and how rarely the
+        erased world is as good: optimization power, in bits.
     tolerance
         Total variation, in (0, 1), up to which a measurement counts as unmoved.
     method, draws, chains, futures, seed, coupling, coords, dims, progress
@@ -172,7 +175,7 @@ def audit(
     tree["coarse_graining"] = xr.DataTree(result)
     tree.attrs |= schema.encode_attrs({"name": name or tree.name})
     summary = _summary(result)
-    wanted = None if utility is None else _expected(tree, utility)
+    wanted = None if utility is None else xr.merge([_expected(tree, utility), _hit(tree, utility)])
     drawn = summary[schema.DISCIPLE].unique()
     sentences = [_sentence(name, summary, result, wanted) for name in drawn]
     told = tuple(str(w.message) for w in caught if issubclass(w.category, ImpactWarning))
@@ -250,6 +253,23 @@ def _expected(tree: xr.DataTree, utility: Utility) -> xr.Dataset:
     )
 
 
+def _hit(tree: xr.DataTree, utility: Utility) -> xr.Dataset:
+    """Measure the target that each world's typical draw hits; the erased world's is chance."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImpactWarning)  # the sentence says what is only a bound
+        found = optimization_power(tree, utility).sel(summary="median")
+    numbers = {
+        "bits": np.append(found["chance"][:1], found["bits"]),
+        "bits_mcse": np.append(0.0, found["mcse"]),
+        "at_least": np.append(False, found["censored_share"] >= 0.5),
+    }
+    names = [schema.ERASED, *map(str, found[schema.DISCIPLE].values)]
+    return xr.Dataset(
+        {name: (schema.DISCIPLE, values) for name, values in numbers.items()},
+        {schema.DISCIPLE: names},
+    )
+
+
 def _sentence(
     name: str, summary: pd.DataFrame, result: xr.Dataset, utility: xr.Dataset | None
 ) -> str:
@@ -276,7 +296,18 @@ def _sentence(
             f"expected utility {float(own_utility.utility):.3g} ± {float(own_utility.mcse):.1g} "
             f"(erased: {float(erased.utility):.3g} ± {float(erased.mcse):.1g})"
         )
+        parts.append(_rarity(own_utility))
     return f"{name}: " + "; ".join(parts) + "."
+
+
+def _rarity(own: xr.Dataset) -> str:
+    """Say how rarely the erased world does as well as this one's typical draw."""
+    bits, error = float(own.bits), float(own.bits_mcse)
+    often = f"once in {float(f'{2**bits:.2g}'):,.0f} draws"
+    said = "the erased world does as well as its typical draw"
+    if bool(own.at_least):
+        return f"{said} less than {often}"
+    return f"{said} {often if bits > 3 else f'in {2**-bits:.0%}'} ({bits:.3g} ± {error:.1g} bits)"
 
 
 def _are(table: pd.DataFrame) -> str:

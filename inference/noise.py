@@ -18,14 +18,17 @@ import pyro.distributions as dist
 import torch
 from scipy import special, stats
 from torch import distributions as laws
+from torch.distributions import constraints
 
 from counterfactual_models.deferred import Deferred
 from counterfactual_models.errors import WorldError
+from inference.arrays.poisson_quantiles import poisson_quantiles
 
 __all__ = ["noise_of", "value_of"]
 
 _FAR = 5.0
 """Beyond so many deviations whole numbers are searched for: quantiles near 1 have no digits."""
+_HALVINGS = 40  # of half a circle: finer than single precision
 _UNIT = 1 - 2.0**-53
 
 Parameters = Callable[[Any], tuple[torch.Tensor, ...]]
@@ -130,7 +133,7 @@ def _continuous(law: Any, parameters: Parameters) -> _Kind:
 
     def value(fn: Any, noise: torch.Tensor) -> torch.Tensor:
         own = parameters(fn)
-        return _tensor(_quantiles(law, noise.numpy(), _arrays(own)), own[0])
+        return _inside(fn, _tensor(_quantiles(law, noise.numpy(), _arrays(own)), own[0]))
 
     def noise(fn: Any, value: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         own, given = _arrays(parameters(fn)), value.double().numpy()
@@ -152,6 +155,16 @@ def _discrete(law: Any, parameters: Parameters) -> _Kind:
         return _between(below, law.pmf(given, *own), above, rng)
 
     return _Kind(value, noise)
+
+
+def _inside(fn: Any, value: torch.Tensor) -> torch.Tensor:
+    """Keep what rounding puts on an open border inside, as torch does with what it draws."""
+    number = torch.finfo(value.dtype)
+    if fn.support in (constraints.positive, constraints.nonnegative):
+        return value.clamp(min=number.tiny)
+    if fn.support is constraints.unit_interval:
+        return value.clamp(number.tiny, 1 - number.eps / 2)
+    return value
 
 
 def _quantiles(law: Any, noise: np.ndarray, known: list[np.ndarray]) -> np.ndarray:
@@ -239,8 +252,17 @@ def _unshare(fn: Any, value: torch.Tensor, rng: np.random.Generator) -> torch.Te
 
 
 def _turn(fn: Any, noise: torch.Tensor) -> torch.Tensor:
-    turned = _quantiles(stats.vonmises, noise.numpy(), _arrays((fn.concentration,)))
-    return _tensor(_wrapped(fn.loc.double() + torch.from_numpy(turned)), fn.loc)
+    """Turn by the angle that as much of the circle lies before, by bisection of the lower half."""
+    tail, known = np.broadcast_arrays(
+        special.ndtr(-noise.abs().numpy()), *_arrays((fn.concentration,))
+    )
+    low, high = np.full(tail.shape, -np.pi), np.zeros(tail.shape)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        before = stats.vonmises.cdf(middle, known) < tail
+        low, high = np.where(before, middle, low), np.where(before, high, middle)
+    turned = torch.from_numpy(high) * -noise.sign()
+    return _tensor(_wrapped(fn.loc.double() + turned), fn.loc)
 
 
 def _turn_back(fn: Any, value: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -253,12 +275,28 @@ def _wrapped(angle: torch.Tensor) -> torch.Tensor:
     return (angle + torch.pi) % (2 * torch.pi) - torch.pi
 
 
+def _count(fn: Any, noise: torch.Tensor) -> torch.Tensor:
+    return _tensor(poisson_quantiles(noise.numpy(), *_arrays((fn.rate,))), fn.rate)
+
+
+def _tails(noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Say what lies below and above; SciPy's, for torch's are zero from nine deviations on."""
+    each = noise.numpy()
+    return torch.as_tensor(special.ndtr(each)), torch.as_tensor(special.ndtr(-each))
+
+
+def _toss(fn: Any, noise: torch.Tensor) -> torch.Tensor:
+    probs = fn.probs.double()
+    below, above = _tails(noise)
+    return _tensor(torch.where(noise > 0, above < probs, below > 1 - probs), fn.probs)
+
+
 def _pick(fn: Any, noise: torch.Tensor) -> torch.Tensor:
     """Count the borders between categories that the noise lies beyond."""
     probs = fn.probs.double()
     cumulative = probs.cumsum(-1)[..., :-1]
     remaining = probs.flip(-1).cumsum(-1).flip(-1)[..., 1:]
-    below, above = torch.special.ndtr(noise)[..., None], torch.special.ndtr(-noise)[..., None]
+    below, above = (tail[..., None] for tail in _tails(noise))
     return torch.where(below < above, cumulative < below, remaining >= above).sum(-1)
 
 
@@ -283,16 +321,24 @@ def _unpick_one(fn: Any, value: torch.Tensor, rng: np.random.Generator) -> torch
 
 
 def _transform(fn: Any, noise: torch.Tensor) -> torch.Tensor:
-    value = value_of(fn.base_dist, noise)
+    own = fn.base_dist.event_shape
+    value = value_of(fn.base_dist, noise[..., : own[-1]] if own else noise)
     for transform in _invertible(fn):
         value = transform(value)
     return value
 
 
 def _transform_back(fn: Any, value: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    base = value
     for transform in reversed(_invertible(fn)):
-        value = transform.inv(value)
-    return noise_of(fn.base_dist, value, rng)
+        base = transform.inv(base)
+    found = noise_of(fn.base_dist, base, rng)
+    if found.shape == value.shape:
+        return found
+    spare = value.shape[-1] - found.shape[-1]  # a simplex has a number more than it is made of
+    return torch.cat(
+        [found, torch.from_numpy(rng.standard_normal((*value.shape[:-1], spare)))], -1
+    )
 
 
 def _invertible(fn: Any) -> list[Any]:
@@ -344,10 +390,11 @@ _KINDS: dict[type, _Kind] = {
         stats.weibull_min, lambda f: (f.concentration, *_from_zero(f.scale))
     ),
     laws.Pareto: _continuous(stats.pareto, lambda f: (f.alpha, *_from_zero(f.scale))),
-    laws.Poisson: _discrete(stats.poisson, lambda f: (f.rate,)),
-    laws.Bernoulli: _discrete(stats.binom, lambda f: (torch.ones_like(f.probs), f.probs)),
+    laws.Poisson: _Kind(_count, _discrete(stats.poisson, lambda f: (f.rate,)).noise),
+    laws.Bernoulli: _Kind(_toss, _discrete(stats.bernoulli, lambda f: (f.probs,)).noise),
     laws.Binomial: _discrete(stats.binom, lambda f: (f.total_count, f.probs)),
     laws.Geometric: _discrete(stats.nbinom, lambda f: (torch.ones_like(f.probs), f.probs)),
+    dist.GammaPoisson: _discrete(stats.nbinom, lambda f: (f.concentration, f.rate / (1 + f.rate))),
     laws.NegativeBinomial: _discrete(stats.nbinom, lambda f: (f.total_count, 1 - f.probs)),
     laws.TransformedDistribution: _Kind(_transform, _transform_back),
 }

@@ -19,9 +19,18 @@ import xarray as xr
 
 from counterfactual_models.errors import CounterfactualError, DiscipleError, nearest
 from inference.named_penalties import Named, names
+from inference.power_penalty import optimization_power
 from inference.schema import DISCIPLE, ERASED
 
-__all__ = ["Combined", "Named", "Penalty", "build", "evaluate", "names"]
+__all__ = [
+    "Combined",
+    "Named",
+    "Penalty",
+    "build",
+    "evaluate",
+    "names",
+    "optimization_power",
+]
 
 PART = "part"
 NUMBERS = ("penalty", "mcse", "floor")

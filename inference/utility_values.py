@@ -33,6 +33,20 @@ class Measured(dict[str, xr.DataArray]):
             self.asked.append(name)
         return found
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Look it up if it is there."""
+        if name not in self:
+            return default
+        return self[name]
+
+    def items(self) -> Any:
+        """Ask for everything."""
+        return {name: self[name] for name in self}.items()
+
+    def values(self) -> Any:
+        """Ask for everything."""
+        return {name: self[name] for name in self}.values()
+
     def __missing__(self, name: str) -> xr.DataArray:
         raise MeasurementError(
             f"the utility speaks of {name!r}, which is not measured. " + nearest(str(name), self)
@@ -98,8 +112,8 @@ def utility_values(
         place = np.unravel_index(np.argmin(finite), finite.shape)
         at = ", ".join(f"{dim} {n}" for dim, n in zip(dims[1:], place[1:], strict=True))
         raise MeasurementError(
-            f"the utility is {values.values[place]} for {wanted[place[0]]!r} at {at} (the first "
-            f"of {np.count_nonzero(~finite)} such values); expected finite numbers."
+            f"the utility is {values.values[place]} for {wanted[int(place[0])]!r} at {at} (the "
+            f"first of {np.count_nonzero(~finite)} such values); expected finite numbers."
         )
     return values.assign_attrs(measurements=list(measured.asked))
 

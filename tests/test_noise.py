@@ -7,6 +7,7 @@ import torch
 from scipy import special, stats
 
 from counterfactual_models.errors import WorldError
+from inference.arrays.poisson_quantiles import poisson_quantiles
 from inference.noise import noise_of, value_of
 
 CASES = {
@@ -40,6 +41,9 @@ CASES = {
     "low rank": dist.LowRankMultivariateNormal(torch.zeros(3), torch.ones(3, 1), torch.ones(3)),
     "independent": dist.Gamma(torch.ones(4), 1.0).to_event(1),
     "masked": dist.Normal(torch.zeros(2), 1.0).mask(torch.tensor([True, False])),
+    "gamma-poisson": dist.GammaPoisson(torch.tensor(2.0), torch.tensor(0.5)),
+    "nearly certain": dist.Bernoulli(torch.tensor(0.999)),
+    "logistic normal": dist.LogisticNormal(torch.zeros(3), torch.ones(3)),
     "transformed": dist.TransformedDistribution(
         dist.Normal(torch.tensor(0.0), 1.0), [dist.transforms.SigmoidTransform()]
     ),
@@ -100,16 +104,56 @@ def test_whole_numbers_are_found_where_quantiles_near_one_have_no_digits():
         )
 
 
+def test_poisson_quantiles_are_the_least_counts_that_suffice():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(scale=4.0, size=4000)
+    rate = np.exp(rng.normal(1.0, 4.0, size=4000))
+    rate[:9] = [0.0, 1e-300, 1e9, 1e12, 0.0, 1e-8, 700.0, 1e3, 30.0]
+    found = poisson_quantiles(noise, rate)
+    up = noise > 0
+
+    def suffices(number):
+        far, near = stats.poisson.sf(number, rate), stats.poisson.cdf(number, rate)
+        return np.where(up, far <= special.ndtr(-noise), near >= special.ndtr(noise))
+
+    assert suffices(found).all()
+    assert not suffices(found - 1)[found > 0].any()
+
+
 def test_a_rare_category_at_either_end_is_reached():
     fn = dist.Categorical(torch.tensor([1e-30, 0.5, 0.5, 1e-30]).double())
     noise = torch.tensor([-12.0, -1.0, 1.0, 12.0]).double()
     assert value_of(fn, noise).tolist() == [0, 1, 2, 3]
+    assert value_of(fn, torch.tensor([-10.0, 10.0]).double()).tolist() == [1, 2]  # 1e-23
 
 
 def test_parameters_of_many_draws_broadcast_against_their_noise():
     rates = torch.tensor([[1.0], [10.0]])
     noise = torch.zeros(2, 3).double()
     assert value_of(dist.Poisson(rates), noise).tolist() == [[1.0] * 3, [10.0] * 3]
+
+
+def test_a_value_never_rounds_to_an_open_border():
+    far = torch.tensor([-30.0, 30.0]).double()
+    for fn in (dist.Beta(torch.tensor(0.5), 0.5), dist.Gamma(torch.tensor(0.01), 1.0)):
+        value = value_of(fn, far)
+        assert fn.support.check(value).all()
+        assert value.log().isfinite().all()
+        if fn.support is torch.distributions.constraints.unit_interval:
+            assert value.logit().isfinite().all()
+
+
+def test_a_toss_far_out_is_as_rare_as_its_noise():
+    rare = dist.Bernoulli(torch.tensor(1e-30).double())
+    assert value_of(rare, torch.tensor([11.0, 12.0]).double()).tolist() == [0, 1]
+    assert value_of(rare, torch.tensor([-40.0]).double()).item() == 0
+
+
+def test_an_angle_is_the_quantile_that_scipy_finds():
+    noise = torch.tensor([-3.0, -0.5, 0.0, 0.5, 3.0]).double()
+    found = value_of(dist.VonMises(torch.tensor(0.0).double(), 3.0), noise)
+    expected = stats.vonmises.ppf(special.ndtr(noise.numpy()), 3.0)
+    assert found.numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_an_unknown_or_folded_distribution_is_refused_by_name():

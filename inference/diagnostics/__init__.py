@@ -4,12 +4,17 @@ from inference.arrays.cells import Cells
 from inference.diagnostics.absolute_importance import absolute_importance
 from inference.diagnostics.chaos_ladder import chaos_ladder
 from inference.diagnostics.coarse_graining import coarse_graining
+from inference.diagnostics.coarse_power import coarse_power
+from inference.diagnostics.delegation import delegation
 from inference.diagnostics.evidence_gradient import evidence_gradient
 from inference.diagnostics.evidence_importance import evidence_importance
 from inference.diagnostics.fine_graining import fine_graining
 from inference.diagnostics.joint_coarse_graining import joint_coarse_graining
 from inference.diagnostics.leave_out import leave_out
 from inference.diagnostics.motive_importance import motive_importance
+from inference.diagnostics.optimization_power import optimization_power
+from inference.diagnostics.power_chain import power_chain
+from inference.diagnostics.power_gradient import power_gradient
 from inference.diagnostics.relative_importance import relative_importance
 from inference.diagnostics.two_sample import two_sample
 
@@ -18,12 +23,17 @@ __all__ = [
     "absolute_importance",
     "chaos_ladder",
     "coarse_graining",
+    "coarse_power",
+    "delegation",
     "evidence_gradient",
     "evidence_importance",
     "fine_graining",
     "joint_coarse_graining",
     "leave_out",
     "motive_importance",
+    "optimization_power",
+    "power_chain",
+    "power_gradient",
     "relative_importance",
     "two_sample",
 ]

@@ -29,7 +29,8 @@ _BARS, _TALL = 1.96, 0.62
 _LEAST = 0.5
 _NOTES = {
     "log2_n": "log₂ N: of how many erased worlds one would have to take the best to reach as "
-    "much. Chance scores 0, and these bits add up where every level picks from the one before.",
+    "much. Chance scores 0, and these bits add up where every level, the first too, takes the "
+    "best of so many draws of the one below.",
     "mean_tail": "Bits of the mean tail: −log₂ of the mean share of worlds below that are as "
     "good. Chance scores 1 bit on every step, so that a chain counts it once too often per step.",
     "expected": "Expected bits. Chance scores 1.44 bits on every step, so that a chain counts "
@@ -52,8 +53,8 @@ def plot_power_chain(
     chain
         What ``diagnostics.power_chain`` returned.
     summary
-        Which bits: ``log2_n``, which add up exactly along best-of-N steps, ``mean_tail`` or
-        ``expected``.
+        Which bits: ``log2_n``, which add up exactly along best-of-N steps from the erased world
+        on, ``mean_tail`` or ``expected``.
     figsize
         Width and height in inches; by default the height follows the number of steps.
 

@@ -236,7 +236,7 @@ def programs_for_maze(size: int, *, seed: int = 0) -> MazePrograms:
     return MazePrograms(size, stored, search, junction_bits(maze, path))
 
 
-def crossing_size(sizes: Iterable[int], *, mazes: int = 9, time_price: float = 0.0) -> int | None:
+def crossing_size(sizes: Iterable[int], *, mazes: int = 25, time_price: float = 0.0) -> int | None:
     """From which size of maze on is finding the path cheaper than storing it?
 
     Parameters
@@ -251,7 +251,8 @@ def crossing_size(sizes: Iterable[int], *, mazes: int = 9, time_price: float = 0
     Returns
     -------
     int or None
-        The first size at which the median stored path costs more; None if none does.
+        The first size at which the median stored path costs more; None if none does. Lengths of
+        paths vary by half, so that medians rise unevenly around it.
 
     Raises
     ------

@@ -167,7 +167,7 @@ def guaranteed_floor(performance: Any, bits: Any, log_measure: Any = None) -> Gu
         ]
     )
     average = np.where(part > 0, average.reshape(floor.shape), floor)
-    return GuaranteedFloor(floor, average)
+    return GuaranteedFloor(floor[()], average[()])
 
 
 def whole_halvings(bits: Any) -> Any:

@@ -8,6 +8,8 @@
 | ``mixtures`` | how many bits is it to reach a mixture of outcomes, and which axioms are kept? |
 | ``nearest_laws`` | which law nearest to the baseline has a mean utility this high? |
 | ``achieved`` | how many bits did the draws of a world achieve, one by one and together? |
+| ``baselines``, ``own_draws`` | where is the erased world, by plain draws and by weighted ones? |
+| ``summaries`` | in which numbers is a law of bits told? |
 | ``counting`` | how many bits are in r of n draws that did as well, and in none? |
 | ``reweighted`` | how unlikely is without the disciple what the worlds with it often reach? |
 | ``splitting`` | how often does chance reach what it never reaches in any draw? |
@@ -26,7 +28,14 @@
 Bits mean nothing without their baseline. Chance itself scores 1.4427 expected bits.
 """
 
-from inference.arrays.order.achieved import Achieved, Baseline, achieved_bits
+from inference.arrays.order.achieved import (
+    Achieved,
+    AchievedChain,
+    Spread,
+    achieved_bits,
+    achieved_chain,
+)
+from inference.arrays.order.baselines import Baseline
 from inference.arrays.order.best_of_n import best_of_n
 from inference.arrays.order.best_of_n_found import BestOfN
 from inference.arrays.order.best_of_n_grid import (
@@ -108,6 +117,7 @@ from inference.arrays.order.splitting import split_tail
 __all__ = [
     "MIXTURES",
     "Achieved",
+    "AchievedChain",
     "Baseline",
     "BestOfN",
     "BitsKnown",
@@ -122,10 +132,12 @@ __all__ = [
     "ReweightedBits",
     "SearchRate",
     "SplitTail",
+    "Spread",
     "StartingStates",
     "Tilt",
     "UtilityLevels",
     "achieved_bits",
+    "achieved_chain",
     "alternating_cdf",
     "alternating_fixed_point",
     "best_of_n",

@@ -4,7 +4,8 @@ r"""How many bits did the draws of a world achieve, one by one and all together?
 
 P0 is known by draws, and in its far tail, where fewer than twenty of them are, by weighted ones
 (importance or splitting). Where no draw of either is as good as w, the bits are *censored*: they
-are at least what so few draws would tell with 95 % confidence.
+are at least what so few draws would tell with 95 % confidence. The lower end of an interval takes
+them for that, and the upper end for infinite: it is infinite itself only where they matter.
 
 Summaries of the law of bits, each against the same baseline:
 
@@ -13,7 +14,9 @@ Summaries of the law of bits, each against the same baseline:
 * ``log2_n``: how many draws of P0 one would take the best of, log2 of the N most likely, by the
   ranks of w among draws of P0, ties halved;
 * ``certainty``, ``cramer``, ``buffered``: of the mean utility, see
-  :mod:`inference.arrays.order.mixtures`.
+  :mod:`inference.arrays.order.mixtures` and :mod:`inference.arrays.order.summaries`.
+
+``worst`` is of the worst draw: the world may have worse, so that its interval begins at 0.
 
 Chance itself, P1 = P0, has 1.44 expected bits, 1 of the mean tail and of the median, and 0 of the
 others, but for ``certainty``.
@@ -24,64 +27,51 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import special
+from scipy import stats
 
 from inference.arrays.blocks import block_bounds, widening
-from inference.arrays.order.counting import least_bits
-from inference.arrays.order.exceedance import exceedance_bits
-from inference.arrays.order.mixtures import mixed_bits
+from inference.arrays.order.baselines import Baseline, Weighted, border_of, refined, worth_of_rare
+from inference.arrays.order.counting import counted_bits, indicator_effective
+from inference.arrays.order.summaries import (
+    OF_MEANS,
+    STEPS,
+    SUMMARIES,
+    anchored,
+    summarised,
+)
 
 __all__ = [
-    "KEPT",
     "STEPS",
     "SUMMARIES",
     "Achieved",
-    "Baseline",
+    "AchievedChain",
+    "Spread",
     "achieved_bits",
     "achieved_chain",
-    "refined",
 ]
 
-SUMMARIES = (
-    "median",
-    "mean_tail",
-    "expected",
-    "log2_n",
-    "cramer",
-    "buffered",
-    "certainty",
-    "worst",
-)
-"""Names of the summaries of a law of bits."""
-STEPS = ("log2_n", "mean_tail", "expected")
-"""Names of the summaries that are told of steps from level to level."""
-KEPT = 20
-"""Draws beyond which weighted ones take over."""
-_LOG2 = np.log(2.0)
-_NEAR = 1e-6
+_NORMAL = 1.96
+_SIGNED = SUMMARIES.index("log2_n")
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """Draws of P0 and their logarithmic masses.
+class Spread:
+    """Numbers, how well they are known, and what they can be; arrays of one shape.
 
     Parameters
     ----------
-    utility, log_measure
-        Shape (draw,); masses up to a constant.
-    resolution
-        How many bits a draw must have of which the baseline shows nothing as good.
+    value
+        With censored draws at the least they can have.
+    mcse
+        Standard error of that; infinite where it is not known.
+    lower, upper
+        95 % interval; infinite where censored draws set no limit.
     """
 
-    utility: np.ndarray
-    log_measure: np.ndarray | None
-    resolution: float
-
-    def bits(self, utility: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Bits of utilities, and whether they are censored; shaped as these."""
-        bits = exceedance_bits(self.utility, utility, self.log_measure)
-        censored = np.isinf(bits)
-        return np.where(censored, self.resolution, bits), censored
+    value: np.ndarray
+    mcse: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -92,8 +82,8 @@ class Achieved:
     ----------
     bits, censored
         Of each draw, in the shape of the draws.
-    summaries, mcse
-        In the order of :data:`SUMMARIES`.
+    summaries, mcse, lower, upper
+        In the order of :data:`SUMMARIES`, as in :class:`Spread`.
     chance
         The same of draws of P0.
     effective
@@ -104,61 +94,27 @@ class Achieved:
     censored: np.ndarray
     summaries: np.ndarray
     mcse: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
     chance: np.ndarray
     effective: float
 
 
-def refined(
-    erased: np.ndarray,
-    rare: tuple[np.ndarray, np.ndarray] | None = None,
-    *,
-    effective: float,
-    kept: int = KEPT,
-    lower: float = 0.0,
-) -> Baseline:
-    """Put weighted draws where the plain ones are too few.
+@dataclass(frozen=True)
+class AchievedChain:
+    """Bits of each level against the one below, and of the last against the first.
 
     Parameters
     ----------
-    erased
-        Utilities of draws of P0, flat.
-    rare
-        Utilities and logarithmic masses of weighted ones, whose masses add up to P0 of wherever
-        they go; only those as good as the `kept`-th best of the plain ones are taken.
-    effective
-        How many independent draws the plain ones are worth.
-    kept
-        See there.
-    lower
-        Bits that are known to be needed beyond the last weighted one.
-
-    Returns
-    -------
-    Baseline
-
-    Examples
-    --------
-    >>> draws = np.arange(1000.0)
-    >>> halves = np.arange(980.0, 1100.0), np.log(0.02) - np.arange(120.0) * np.log(2)
-    >>> plain, deep = (refined(draws, rare, effective=1000.0) for rare in (None, halves))
-    >>> plain.bits(np.array([990.0, 1050.0]))[1], deep.bits(np.array([1050.0]))[1]
-    (array([False,  True]), array([False]))
+    spread
+        Shape (row, summary) with the summaries of :data:`STEPS`: a row for each step, then their
+        sum, the direct way, and the direct way less the sum.
+    censored
+        Share of censored draws of each step, and of the direct way.
     """
-    resolution = max(lower, float(least_bits(0, len(erased), effective=effective)))
-    if rare is None or len(erased) <= kept:
-        return Baseline(np.sort(erased), None, resolution)
-    ordered = np.sort(erased)
-    border = ordered[-kept]
-    far = rare[0] >= border
-    plain = ordered[: np.searchsorted(ordered, border)]
-    if not far.any() or not len(plain):
-        return Baseline(ordered, None, resolution)
-    masses = np.full(len(plain), -np.log(len(erased)))
-    return Baseline(
-        np.concatenate([plain, rare[0][far]]),
-        np.concatenate([masses, rare[1][far]]),
-        resolution,
-    )
+
+    spread: Spread
+    censored: np.ndarray
 
 
 def achieved_bits(
@@ -166,9 +122,10 @@ def achieved_bits(
     achieved: np.ndarray,
     *,
     effective: float,
-    rare: Sequence[tuple[np.ndarray, np.ndarray]] = (),
-    weighed: tuple[np.ndarray, np.ndarray] | None = None,
+    rare: Sequence[Weighted] = (),
+    weighed: Weighted | None = None,
     lower: float = 0.0,
+    latents: float = np.inf,
 ) -> Achieved:
     r"""Count bits of every draw, summarise them, and say how well that is known.
 
@@ -188,6 +145,8 @@ def achieved_bits(
         not with `rare`.
     lower
         Bits that are known to be needed beyond the last weighted draw.
+    latents
+        Effective draws of the slowest latent, if that is known.
 
     Returns
     -------
@@ -202,39 +161,43 @@ def achieved_bits(
     >>> bool(abs(mean_tail - 3.67) < 3 * found.mcse[SUMMARIES.index("mean_tail")])
     True
     """
-    off, on = erased.ravel(), achieved.ravel()
-
-    def looked(rows: np.ndarray | slice, runs: list[int]) -> np.ndarray:
-        deep = _weighted([rare[run] for run in runs], weighed, rows)
-        baseline = refined(off[rows], deep, effective=effective, lower=lower)
-        return _summaries(baseline, on[rows])
-
-    everything = list(range(len(rare)))
-    deep = _weighted(list(rare), weighed, slice(None))
-    baseline = refined(off, deep, effective=effective, lower=lower)
+    drawn = _Blocks(np.stack([erased, achieved]), effective, latents)
+    baseline = drawn.baseline(0, rare, weighed, lower=lower)
     bits, censored = baseline.bits(achieved)
-    variance = _left_out_blocks(looked, achieved.shape, effective, everything)
-    if len(rare) > 1:
-        left = [[run for run in everything if run != out] for out in everything]
-        variance = variance + _jackknife(np.stack([looked(slice(None), runs) for runs in left]))
-    with np.errstate(invalid="ignore"):
-        mcse = np.where(np.isnan(variance), np.inf, np.sqrt(variance))
-    return Achieved(
-        bits,
-        censored,
-        _summaries(baseline, on),
-        mcse,
-        _summaries(Baseline(off, None, baseline.resolution), off),
-        effective,
-    )
+    anchors = anchored(baseline, float(achieved.mean()))
+    reach = max(np.ptp(erased), np.ptp(achieved), abs(achieved.mean()), np.finfo(float).tiny)
+
+    def look(block: int | None, run: int | None) -> np.ndarray:
+        own = drawn.baseline(0, rare, weighed, lower=lower, block=block, run=run)
+        on = drawn.rows(1, block)
+        found = summarised(own, on, anchors=anchors)
+        higher = (on / reach).mean() - (drawn.rows(0, block) / reach).mean()
+        return np.stack([*found, np.full(len(SUMMARIES), higher)])
+
+    value, mcse, half = drawn.known(look, len(rare))
+    low, high = value[0] - half[0], value[1] + half[1]
+    by = float(half[2, 0] * reach)
+    for side in (-by, by):
+        for name, end in _moved(baseline, achieved, side).items():
+            at = SUMMARIES.index(name)
+            low[at], high[at] = min(low[at], end), max(high[at], end)
+    if not rare and weighed is None:
+        _widen_to_counts(low, high, erased, achieved, by, latents)
+    low = np.where(np.arange(len(low)) == _SIGNED, low, np.maximum(low, 0.0))
+    low[SUMMARIES.index("worst")] = 0.0
+    plain = Baseline(np.sort(erased, axis=None), None, baseline.resolution)
+    chance = summarised(plain, plain.utility)[0]
+    return Achieved(bits, censored, value[0], mcse[0], low, high, chance, effective)
 
 
 def achieved_chain(
     levels: np.ndarray,
     *,
     effective: float,
-    rare: Sequence[tuple[np.ndarray, np.ndarray]] = (),
-) -> tuple[np.ndarray, np.ndarray]:
+    rare: Sequence[Weighted] = (),
+    lower: float = 0.0,
+    latents: float = np.inf,
+) -> AchievedChain:
     """Take every level's bits against the one below, and the last one's against the first.
 
     Parameters
@@ -243,112 +206,152 @@ def achieved_chain(
         Utilities of draws, shape (level, chain, draw[, future]), from the bottom up.
     effective
         How many independent draws they are worth.
-    rare
+    rare, lower, latents
         As for :func:`achieved_bits`, of the first level.
 
     Returns
     -------
-    tuple of ndarray
-        Bits and their standard errors, shape (row, summary) with the summaries of :data:`STEPS`:
-        a row for each step, then their sum, the direct way, and the direct way less the sum.
+    AchievedChain
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> ranks = rng.random((3, 4, 1000)) ** (1 / np.array([1.0, 8.0, 64.0])[:, None, None])
-    >>> bits, mcse = achieved_chain(ranks, effective=4000.0)
-    >>> bool((np.abs(bits[:, 0] - [3, 3, 6, 6, 0]) < 4 * mcse[:, 0]).all())  # best of 8, twice
+    >>> found = achieved_chain(ranks, effective=4000.0).spread
+    >>> truth = [3, 3, 6, 6, 0]  # best of 8, twice
+    >>> bool((np.abs(found.value[:, 0] - truth) < 4 * found.mcse[:, 0]).all())
     True
     """
-    flat = levels.reshape(len(levels), -1)
+    drawn = _Blocks(levels, effective, latents)
+    last = len(levels) - 1
+    pairs = [*((low, low + 1) for low in range(last)), (0, last)]
 
-    def looked(rows: np.ndarray | slice, runs: list[int]) -> np.ndarray:
-        deep = _weighted([rare[run] for run in runs], None, rows)
-        bottom = refined(flat[0][rows], deep, effective=effective)
-        lower = [bottom, *(refined(one[rows], effective=effective) for one in flat[1:-1])]
-        pairs = zip(lower, flat[1:], strict=True)
-        steps = [_summaries(below, above[rows], STEPS) for below, above in pairs]
-        direct = _summaries(bottom, flat[-1][rows], STEPS)
-        chain = np.sum(steps, axis=0)
-        return np.stack([*steps, chain, direct, direct - chain])
+    def below(low: int, block: int | None = None, run: int | None = None) -> Baseline:
+        known = (rare, None, lower) if low == 0 else ((), None, 0.0)
+        return drawn.baseline(low, known[0], known[1], lower=known[2], block=block, run=run)
 
-    everything = list(range(len(rare)))
-    variance = _left_out_blocks(looked, levels.shape[1:], effective, everything)
-    if len(rare) > 1:
-        left = [[run for run in everything if run != out] for out in everything]
-        variance = variance + _jackknife(np.stack([looked(slice(None), runs) for runs in left]))
-    return looked(slice(None), everything), np.sqrt(variance)
+    def look(block: int | None, run: int | None) -> np.ndarray:
+        under = [below(low, block, run) for low in range(last)]
+        told = [summarised(under[low], drawn.rows(high, block), STEPS) for low, high in pairs]
+        steps, direct = np.stack(told[:-1], axis=1), told[-1]
+        chain = steps.sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            # Less the most that the steps can be at the lower end, and their least at the upper.
+            ends = [direct[0] - chain[0], direct[0] - chain[1], direct[1] - chain[0]]
+        rows = np.concatenate([steps, chain[:, None], direct[:, None]], axis=1)
+        wide = np.stack([np.vstack([part, end]) for part, end in zip(rows, ends[:2], strict=True)])
+        return np.concatenate([wide, np.vstack([rows[1], ends[2]])[None]])
+
+    value, mcse, half = drawn.known(look, len(rare))
+    low = value[0] - half[0]
+    low[-1] = value[1, -1] - half[1, -1]
+    spread = Spread(value[0], mcse[0], low, value[2] + half[2])
+    censored = [below(under).bits(levels[over])[1].mean() for under, over in pairs]
+    return AchievedChain(spread, np.array(censored))
 
 
-def _left_out_blocks(
-    looked: Callable[[np.ndarray, list[int]], np.ndarray],
-    shape: tuple[int, ...],
-    effective: float,
-    runs: list[int],
-) -> np.ndarray:
-    """Jackknife variance of leaving out blocks of draws, widened where these are few."""
-    bounds = block_bounds(*shape, effective=effective)
-    rows = np.arange(bounds[-1])
-    found = [looked(np.delete(rows, slice(first, last)), runs) for first, last in pairwise(bounds)]
-    wider = float(widening(effective, len(bounds) - 1))
-    return wider**2 * _jackknife(np.stack(found))
+class _Blocks:
+    """Draws of several worlds, any block of which can be left out of all of them at once."""
+
+    def __init__(self, worlds: np.ndarray, effective: float, latents: float) -> None:
+        self.bounds = block_bounds(*worlds.shape[1:], effective=effective)
+        flat = worlds.reshape(len(worlds), -1)
+        order = np.argsort(flat, axis=1, kind="stable")
+        self.worlds = np.take_along_axis(flat, order, axis=1)
+        self.places = (np.searchsorted(self.bounds, order, side="right") - 1).astype(np.int16)
+        self.wider = float(widening(effective, len(self.bounds) - 1))
+        self.worth = [worth_of_rare(world, latents) for world in worlds[:-1]]
+        self.borders = [
+            border_of(world, worth)
+            for world, worth in zip(self.worlds[:-1], self.worth, strict=True)
+        ]
+
+    def rows(self, world: int, block: int | None = None) -> np.ndarray:
+        """Give utilities, ascending."""
+        own = self.worlds[world]
+        return own if block is None else own[self.places[world] != block]
+
+    def baseline(
+        self,
+        world: int,
+        runs: Sequence[Weighted],
+        weighed: Weighted | None,
+        *,
+        lower: float,
+        block: int | None = None,
+        run: int | None = None,
+    ) -> Baseline:
+        """Lay weighted draws of all runs together: masses add up to P0 of wherever they go."""
+        deep: Weighted | None = None
+        kept = [one for number, one in enumerate(runs) if number != run]
+        if weighed is not None:
+            utility, mass = (self._left(part.ravel(), block) for part in weighed)
+            deep = utility, mass + np.log(weighed[0].size / utility.size)
+        elif kept:
+            masses = np.concatenate([one[1] for one in kept]) - np.log(len(kept))
+            deep = np.concatenate([one[0] for one in kept]), masses
+        worth, border = self.worth[world], self.borders[world]
+        return refined(self.rows(world, block), deep, worth=worth, lower=lower, border=border)
+
+    def known(
+        self, look: Callable[[int | None, int | None], np.ndarray], runs: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Look at all draws, and without each block or run: values, errors, half intervals."""
+        blocks = [look(block, None) for block in range(len(self.bounds) - 1)]
+        variance = self.wider**2 * _jackknife(np.stack(blocks))
+        between = np.zeros_like(variance)
+        few = _NORMAL
+        if runs > 1:
+            between = _jackknife(np.stack([look(None, run) for run in range(runs)]))
+            few = float(stats.t.ppf(0.975, runs - 1))
+        value = look(None, None)
+        if runs == 1:
+            # One run alone does not tell how far it may be off.
+            between = np.full_like(variance, np.inf)
+        half = np.sqrt(_NORMAL**2 * variance + few**2 * between)
+        return value, np.sqrt(variance + between), half
+
+    def _left(self, flat: np.ndarray, block: int | None) -> np.ndarray:
+        if block is None:
+            return flat
+        first, last = list(pairwise(self.bounds))[block]
+        return np.concatenate([flat[:first], flat[last:]])
 
 
 def _jackknife(left: np.ndarray) -> np.ndarray:
     """Variance of an estimate by what it is without each of its parts, (part, ...)."""
     with np.errstate(invalid="ignore"):
-        return (len(left) - 1) * left.var(axis=0)
+        variance = (len(left) - 1) * left.var(axis=0)
+    return np.where(np.isnan(variance), np.inf, variance)
 
 
-def _weighted(
-    runs: list[tuple[np.ndarray, np.ndarray]],
-    weighed: tuple[np.ndarray, np.ndarray] | None,
-    rows: np.ndarray | slice,
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lay weighted draws of all runs together: masses add up to P0 of wherever they go."""
-    if weighed is not None:
-        utility, mass = (part.ravel()[rows] for part in weighed)
-        return utility, mass + np.log(weighed[0].size / utility.size)
-    if not runs:
-        return None
-    utility = np.concatenate([run[0] for run in runs])
-    return utility, np.concatenate([run[1] for run in runs]) - np.log(len(runs))
+def _moved(baseline: Baseline, achieved: np.ndarray, by: float) -> dict[str, float]:
+    """Take the bits of a mean that is a little other: they are no straight line, nor smooth."""
+    if not np.isfinite(by):
+        return {}
+    moved = np.clip(achieved.mean() + by, achieved.min(), achieved.max())
+    own = anchored(baseline, float(moved))
+    found = summarised(baseline, np.array([moved]), OF_MEANS, own)
+    # Of a higher mean than draws can judge, what they do judge is enough to know.
+    return dict(zip(OF_MEANS, found[0], strict=True))
 
 
-def _summaries(
-    baseline: Baseline, achieved: np.ndarray, names: Sequence[str] = SUMMARIES
-) -> np.ndarray:
-    """Summarise the bits of draws, in the order of the names."""
-    bits, _ = baseline.bits(achieved)
-    mean_tail = -special.logsumexp(-bits * _LOG2, b=1 / bits.size) / _LOG2
-    surprise = _surprises(baseline, achieved, bits)
-    found = {
-        "median": np.median(bits),
-        "mean_tail": mean_tail,
-        "expected": bits.mean(),
-        "log2_n": -np.log2(surprise.mean()),
-        "worst": bits.min(),
-    }
-    for kind in set(names) - set(found):
-        found[kind] = mixed_bits(baseline.utility, achieved, kind, baseline.log_measure)
-    return np.array([float(found[name]) for name in names]) + 0.0
-
-
-def _surprises(baseline: Baseline, achieved: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    r"""Find -ln F0(u) of draws, on average over their ties.
-
-    .. math:: \frac{1}{b - a} \int_a^b -\ln q \, dq
-
-    over the ranks q that u may have among draws of P0: from the share a that is worse to the share
-    b that is no better, and one draw more.
-    """
-    draws = baseline.utility.size
-    with np.errstate(divide="ignore"):
-        better = exceedance_bits(baseline.utility, achieved, baseline.log_measure, strict=True)
-    at_least, beyond = np.exp2(-bits), np.exp2(-better)
-    low = (1 - at_least) * draws / (draws + 1)
-    high = 1 - beyond * draws / (draws + 1)
-    apart = np.maximum(high - low, 1e-300)
-    below = 1 + (special.xlogy(low, low) - special.xlogy(high, high)) / apart
-    close = -np.log1p(-(at_least + beyond) / 2)
-    return np.where(at_least > 0.5, below, close)
+def _widen_to_counts(
+    low: np.ndarray,
+    high: np.ndarray,
+    erased: np.ndarray,
+    achieved: np.ndarray,
+    mean_by: float,
+    latents: float,
+) -> None:
+    """Let no interval of a single utility's bits be narrower than its counts allow."""
+    by = mean_by if np.isfinite(mean_by) else 0.0
+    middle, least = np.median(achieved), achieved.min()
+    ends = np.clip(achieved.mean() + np.array([-by, by]), least, achieved.max())
+    targets = np.array([middle, ends[0], least, middle, ends[1], least])
+    reached = (erased.ravel() >= targets[:, None]).sum(axis=1)
+    sizes = indicator_effective(erased, targets, latents=latents)
+    told = counted_bits(reached, erased.size, sizes)
+    places = [SUMMARIES.index(name) for name in ("median", "certainty", "worst")]
+    low[places] = np.minimum(low[places], told.lower[:3])
+    high[places] = np.maximum(high[places], told.upper[3:])

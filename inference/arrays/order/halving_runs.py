@@ -66,6 +66,10 @@ class SplitTail:
         Worlds that were run.
     stuck
         Number of runs that did not reach the target.
+    common
+        Utility that all runs reached: the target, or less where some were stuck.
+    given_up
+        Whether all that stopped these was that so many halvings were asked for.
     least_acceptance
         Least share of moves accepted in any halving.
     least_distinct
@@ -94,6 +98,8 @@ class SplitTail:
     reasons: tuple[str, ...]
     evaluations: int
     stuck: int
+    common: float
+    given_up: bool
     least_acceptance: float
     least_distinct: float
     largest_family: float
@@ -141,6 +147,33 @@ class SplitTail:
         error = np.maximum(error, _resolution(len(runs), self.last.shape[1]))
         return bits.reshape(wanted.shape), error.reshape(wanted.shape)
 
+    def up_to(self, target: float) -> "SplitTail":
+        """Judge a lower target that all runs reached, by the same runs.
+
+        Parameters
+        ----------
+        target
+            At most `common`.
+
+        Returns
+        -------
+        SplitTail
+            As if it had been split for, but that `last` holds no states.
+
+        Raises
+        ------
+        CounterfactualError
+            If some run did not reach it.
+        """
+        if not target <= self.common:
+            raise CounterfactualError(
+                f"got target={target}; expected at most {self.common}, which all runs reached."
+            )
+        rows = zip(self.utility, self.log_weight, strict=True)
+        bits_runs = np.array([_tail_bits(*row, np.array([target]))[0] for row in rows])
+        tail = replace(self, target=float(target), common=float(target), last=self.last[:0])
+        return _judged(tail, bits_runs, None, first_hits=0)
+
 
 def judged_runs(
     *,
@@ -151,6 +184,7 @@ def judged_runs(
     levels: np.ndarray,
     first_hits: int,
     particles: int,
+    most_bits: float,
     **found: Any,
 ) -> SplitTail:
     """Put runs together, and say whether they may be believed.
@@ -171,6 +205,8 @@ def judged_runs(
         How many of the draws that the runs began with reached the target.
     particles
         Number of these draws of each run.
+    most_bits
+        Where runs were given up.
     **found
         All other attributes of :class:`SplitTail` that are not made from these.
 
@@ -179,56 +215,61 @@ def judged_runs(
     SplitTail
         The result.
     """
-    reached = np.isfinite(bits_runs)
-    number, runs = int(reached.sum()), len(bits_runs)
-    between = float(_spread(bits_runs[:, None])[0])
-    bits = float(_mean_bits(bits_runs[:, None])[0])
+    stuck = np.isinf(bits_runs)
     rate = float(variances.mean() / max(counted.mean(), 1e-9)) / math.log(2) ** 2
-    within = math.sqrt(rate * bits) if number else math.nan
-    mcse = float(np.fmax(within, between)) / math.sqrt(number) if number else math.inf
-    mcse = max(mcse, _resolution(runs, particles))
-    wide = float(stats.t.ppf((1 + PROBABILITY) / 2, max(runs - 1, 1))) * mcse
     tail = SplitTail(
         target=target,
-        bits=bits,
         bits_runs=bits_runs,
         variance_per_bit=rate,
-        sd_within=within,
-        sd_between=between,
-        mcse=mcse,
+        common=float(min([target, *levels[stuck]])),
+        given_up=bool(stuck.any() and (counted[stuck] + 1 >= most_bits).all()),
         interval=(0.0, math.inf),
         lower=0.0,
         reliable=False,
         reasons=(),
-        stuck=runs - number,
+        stuck=0,
+        bits=math.nan,
+        sd_within=math.nan,
+        sd_between=math.nan,
+        mcse=math.nan,
         **found,
     )
-    lower = _lower(tail, levels, first_hits, runs * particles)
+    return _judged(tail, bits_runs, levels, first_hits=first_hits)
+
+
+def _judged(
+    tail: SplitTail, bits_runs: np.ndarray, levels: np.ndarray | None, *, first_hits: int
+) -> SplitTail:
+    """Put the bits of runs together, and say what speaks against them."""
+    runs, particles = len(bits_runs), tail.last.shape[1]
+    number = int(np.isfinite(bits_runs).sum())
+    between = float(_spread(bits_runs[:, None])[0])
+    bits = float(_mean_bits(bits_runs[:, None])[0])
+    within = math.sqrt(tail.variance_per_bit * bits) if number else math.nan
+    mcse = float(np.fmax(within, between)) / math.sqrt(number) if number else math.inf
+    mcse = max(mcse, _resolution(runs, particles))
+    wide = float(stats.t.ppf((1 + PROBABILITY) / 2, max(runs - 1, 1))) * mcse
+    tail = replace(tail, bits=bits, sd_within=within, sd_between=between, mcse=mcse)
+    tail = replace(tail, bits_runs=bits_runs, stuck=runs - number)
+    lower = _lower(tail, first_hits, runs * particles)
     interval = (lower, math.inf) if tail.stuck else (max(bits - wide, 0.0), bits + wide)
     reasons = _reasons(tail, levels)
     return replace(tail, interval=interval, lower=lower, reliable=not reasons, reasons=reasons)
 
 
-def _lower(tail: SplitTail, levels: np.ndarray, hits: int, draws: int) -> float:
+def _lower(tail: SplitTail, hits: int, draws: int) -> float:
     """Bound the bits from below by the highest level that all runs reached, or by counting."""
     once = float(stats.t.ppf(PROBABILITY, max(len(tail.bits_runs) - 1, 1)))
     if not tail.stuck:
         return max(tail.bits - once * tail.mcse, 0.0)
-    common = float(levels[np.isinf(tail.bits_runs)].min())
-    bits, mcse = tail.tail_bits(min(common, tail.target))
+    bits, mcse = tail.tail_bits(tail.common)
     counted = float(least_bits(hits, draws, confidence=PROBABILITY))
     return max(float(bits - once * mcse), counted, 0.0)
 
 
-def _reasons(tail: SplitTail, levels: np.ndarray) -> tuple[str, ...]:
+def _reasons(tail: SplitTail, levels: np.ndarray | None) -> tuple[str, ...]:
     """Say all that speaks against the result."""
-    runs, found = len(tail.bits_runs), []
-    stuck = np.isinf(tail.bits_runs)
-    if stuck.any():
-        found.append(
-            f"{tail.stuck} of {runs} runs were stuck, at utilities from {levels[stuck].min():.6g} "
-            f"to {levels[stuck].max():.6g}: nothing better was found from there"
-        )
+    runs, found = len(tail.bits_runs), _ended(tail, levels)
     if runs - tail.stuck == 1:
         found.append("only one run reached the target: it cannot be checked by another")
     elif runs > tail.stuck:
@@ -255,6 +296,18 @@ def _reasons(tail: SplitTail, levels: np.ndarray) -> tuple[str, ...]:
     if tail.least_distinct < LEAST_DISTINCT:
         found.append(f"as few as {tail.least_distinct:.2g} of the particles were distinct")
     return tuple(found)
+
+
+def _ended(tail: SplitTail, levels: np.ndarray | None) -> list[str]:
+    """Say which runs ended before the target, where and why."""
+    stuck = np.isinf(tail.bits_runs)
+    if levels is None or not stuck.any():
+        return []
+    said = "stuck: nothing better was found from there"
+    if tail.given_up:
+        said = "given up after as many halvings as were asked for (most_bits)"
+    at = f"at utilities from {levels[stuck].min():.6g} to {levels[stuck].max():.6g}"
+    return [f"{tail.stuck} of {len(stuck)} runs were {said}, {at}"]
 
 
 def _mean_bits(bits: np.ndarray) -> np.ndarray:

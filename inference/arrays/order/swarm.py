@@ -332,6 +332,7 @@ class Swarm:
             levels=self.stuck_at,
             first_hits=self.first_hits,
             particles=self.particles,
+            most_bits=self.limits.most_bits,
             evaluations=self.evaluations,
             least_acceptance=float(self.acceptance.min()),
             least_distinct=float(self.distinct.min()),
