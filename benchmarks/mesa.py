@@ -27,7 +27,7 @@ CASES = (  # power, instances, cost, limit
     (64.0, 8, LINE, 4.0),
     (80.0, 16, BOWL, 5.0),
 )
-SUMMARIES = ("expected", "mean_tail", "effective")
+SUMMARIES = ("expected", "mean_tail", "log2_n")
 DRAWS, SEEDS, STEPS = 2**19, 8, 27
 LN2 = np.log(2)
 
@@ -118,7 +118,7 @@ def counted(achieved, baseline):
     for name, values, slopes in (
         ("expected", -np.log2(tail), -1 / (tail * LN2)),
         ("mean_tail", tail, np.ones_like(tail)),
-        ("effective", -np.log1p(-tail), 1 / (1 - tail)),
+        ("log2_n", -np.log1p(-tail), 1 / (1 - tail)),
     ):
         passed = np.searchsorted(achieved, baseline, side="right")
         share = np.append(0.0, slopes.cumsum())[passed] / achieved.size

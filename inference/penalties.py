@@ -329,6 +329,11 @@ def _changed(penalty: Penalty, options: dict[str, Any]) -> Penalty:
 
 
 def _part(one: Any, of: str | None, options: dict[str, Any]) -> tuple[str, Penalty]:
+    if one in ("optimization_power", optimization_power):
+        raise CounterfactualError(
+            "a penalty on optimization power needs to be told whose: "
+            "penalties.optimization_power(utility, allowed=0.0)."
+        )
     if callable(one):
         return _label(one), _changed(one, options)
     if one not in names():

@@ -46,17 +46,21 @@ class PowerPenalty:
         told = np.isfinite(beyond)
         reason = np.where(told, shown["reason"], "no erased world is known that is as good")
         most = beyond.where(told, -np.log2(np.finfo(float).tiny))
+        penalty = most.clip(min=0.0)
+        sure = np.isfinite(shown["mcse"])
+        mcse = shown["mcse"].where(sure, penalty)  # an error that is not known may be all of it
+        doubted = ~shown["reliable"] | ~sure
         found = {
-            "penalty": most.clip(min=0.0),
-            "mcse": shown["mcse"].where(np.isfinite(shown["mcse"]), 0.0),
-            "floor": shown["mcse"].where(np.isfinite(shown["mcse"]), 0.0) / math.sqrt(2 * math.pi),
-            "reason": ("disciple", np.where(shown["reliable"], "", reason).astype(object)),
+            "penalty": penalty,
+            "mcse": mcse,
+            "floor": mcse.where(sure, 0.0) / math.sqrt(2 * math.pi),
+            "reason": ("disciple", np.where(doubted, reason, "").astype(object)),
         }
         return xr.Dataset(found).drop_vars("summary", errors="ignore")
 
 
 def optimization_power(
-    utility: Callable[[Mapping[str, Any]], Any], *, of: str = "log2_n", allowed: float = 0.0
+    utility: Callable[[Mapping[str, Any]], Any], *, of: str = "median", allowed: float = 0.0
 ) -> PowerPenalty:
     """Make a penalty of how small a target of some utility is hit.
 

@@ -10,11 +10,16 @@ import xarray as xr
 from counterfactual_models.errors import MeasurementError, nearest
 from inference.schema import DISCIPLE, ROLE, sample_dims
 
-__all__ = ["Measured", "fingerprint", "utility_values"]
+__all__ = ["Measured", "fingerprint", "utility_values", "with_ties"]
+
+_DIGITS = 46
 
 
 class Measured(dict[str, xr.DataArray]):
     """What was measured or drawn, by name; says what is missing, and knows what was asked for.
+
+    Numbers are given out in double precision: a sum of them in single precision would tell apart
+    what is worth the same.
 
     Examples
     --------
@@ -29,6 +34,9 @@ class Measured(dict[str, xr.DataArray]):
 
     def __getitem__(self, name: str) -> xr.DataArray:
         found = super().__getitem__(name)
+        if found.dtype.kind == "f" and found.dtype.itemsize < 8:
+            found = found.astype(np.float64)
+            self[name] = found
         if name not in self.asked:
             self.asked.append(name)
         return found
@@ -70,8 +78,8 @@ def utility_values(
     Returns
     -------
     xr.DataArray
-        Dims disciple, chain, draw[, future], float64. In its attributes, `measurements`: what the
-        utility asked for.
+        Dims disciple, chain, draw[, future], float64 with equals made equal (:func:`with_ties`).
+        In its attributes, `measurements`: what the utility asked for.
 
     Raises
     ------
@@ -107,6 +115,7 @@ def utility_values(
             "and draws take none."
         )
     values = values.transpose(*dims).astype(float)
+    values = values.copy(data=with_ties(values.values))
     finite = np.isfinite(values.values)
     if not finite.all():
         place = np.unravel_index(np.argmin(finite), finite.shape)
@@ -116,6 +125,19 @@ def utility_values(
             f"first of {np.count_nonzero(~finite)} such values); expected finite numbers."
         )
     return values.assign_attrs(measurements=list(measured.asked))
+
+
+def with_ties(values: np.ndarray) -> np.ndarray:
+    """Round to 46 binary digits: what differs by the rounding of a sum is worth the same.
+
+    Examples
+    --------
+    >>> one, other = with_ties(np.array([0.1 + 0.2, 0.3]))
+    >>> bool(one == other)
+    True
+    """
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(mantissa * 2.0**_DIGITS), exponent - _DIGITS)
 
 
 def fingerprint(values: xr.DataArray) -> str:

@@ -417,7 +417,7 @@ Table(
     ("log2 N of an unseen choice, measured as 3 ± .3 sd", "marginalizing", known(seen)),
     ("negamax, two options each: fixed point", "", f"{order.alternating_fixed_point(2, 2):.6f}"),
     ("12 rounds from .38, from .39", "", f"{game[0]:.6f}, {game[1]:.6f}"),
-    ("λ on utility, normal, mean 1", "1", f"{normal.rate:.3f} ± {normal.rate_error:.3f}"),
+    ("λ on utility, normal, mean 1", "1", f"{normal.rate:.3f} ± {normal.rate_mcse:.3f}"),
     ("λ on utility, Student's t3", "this would fail", heavy.why.split(". Then")[0]),
     ("λ on the rank, one in four as good", "", f"{rank.rate.item():.4f}"),
     (
@@ -466,7 +466,7 @@ could = order.potential(
     [order.joint_bits([4] * fields).item() for fields in (1, 5, 20)], own[1].item()
 )
 luck = (np.arange(100_000) + 0.5) / 100_000
-best_of_16_of_8 = order.power_chain(
+best_of_16_of_8 = order.chain_of_levels(
     {level: -np.expm1(np.log(luck) / n) for level, n in (((0, 1), 8), ((1, 2), 16), ((0, 2), 128))}
 )["log2_n"]
 step, leap = order.bits_of(stats.norm.logsf([2.0, 4.0]))

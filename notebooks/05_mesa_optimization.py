@@ -544,10 +544,10 @@ rows = [
     {
         "step": step,
         "formula": exact[step].formula,
-        "exact log2 N": exact[step].effective,
+        "exact log2 N": exact[step].log2_n,
         "measured": bits.item(),
         "±": error,
-        "standard errors off": (bits.item() - exact[step].effective) / error,
+        "standard errors off": (bits.item() - exact[step].log2_n) / error,
     }
     for (step, bits), error in zip(steps, errors, strict=True)
 ]
@@ -585,11 +585,11 @@ for instances, limit in ((3, None), (N, None), (16, None), (16, 3.0)):
             "N": instances,
             "x*": planned.x,
             "formula": planned.value,
-            "less offset": bits - (exact.effective - exact.formula),
+            "less offset": bits - (exact.log2_n - exact.formula),
             "±": error,
             "measured log2 N": bits,
-            "exact": exact.effective,
-            "standard errors off": (bits - exact.effective) / error,
+            "exact": exact.log2_n,
+            "standard errors off": (bits - exact.log2_n) / error,
         }
     )
 table(rows)
@@ -601,7 +601,7 @@ for bits in swept:
     power = diagnostics.optimization_power(worlds, example.utility).sel(disciple="search")
     power = power.sel(summary="log2_n")
     truth = example.exact(example.disciples["search"])
-    exact = truth.levels["A->C"].effective
+    exact = truth.levels["A->C"].log2_n
     found.append([power["bits"].item(), power["mcse"].item(), truth.value, exact])
 measured, errors, formula, exact = np.array(found).T
 

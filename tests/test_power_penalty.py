@@ -78,3 +78,9 @@ def test_bits_that_are_a_lower_bound_say_so_where_they_are_charged(worlds):
 def test_what_is_no_summary_or_no_allowance_is_refused(options, said):
     with pytest.raises(CounterfactualError, match=said):
         penalties.optimization_power(clips, **options)
+
+
+@pytest.mark.parametrize("asked", ["optimization_power", penalties.optimization_power])
+def test_the_penalty_without_a_utility_says_how_to_give_one(asked, worlds):
+    with pytest.raises(CounterfactualError, match=r"optimization_power\(utility"):
+        inference.choose(worlds, clips, asked)

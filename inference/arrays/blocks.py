@@ -14,7 +14,6 @@ import bisect
 from dataclasses import dataclass
 
 import numpy as np
-from arviz_stats.base import array_stats
 from scipy import special
 
 __all__ = [
@@ -267,6 +266,8 @@ def _screened(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _judged(series: np.ndarray, medians: np.ndarray, *, spread: np.ndarray) -> np.ndarray:
     """Bulk effective sample size of the level, or of the spread, of each series."""
+    from arviz_stats.base import array_stats  # takes seconds to import
+
     with np.errstate(over="ignore"):
         distance = np.abs(series - medians[:, None, None])
     look = np.where(spread[:, None, None], distance, series)

@@ -12,7 +12,6 @@ False discovery rates need no flips of their own: :func:`false_discoveries`.
 """
 
 import numpy as np
-from scipy import stats
 
 from inference.arrays.tails import FEWEST_EXCEEDANCES, exceedance
 
@@ -158,4 +157,6 @@ def false_discoveries(p: np.ndarray) -> np.ndarray:
     >>> false_discoveries(np.array([[0.01, 0.02, 0.9, 0.04]])).round(3)
     array([[0.04 , 0.04 , 0.9  , 0.053]])
     """
+    from scipy import stats  # takes a second to import
+
     return stats.false_discovery_control(p, axis=-1, method="bh")

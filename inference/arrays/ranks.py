@@ -11,10 +11,8 @@ alone, and hold their level for any number of repetitions.
 from typing import NamedTuple
 
 import numpy as np
-from arviz_stats.base import array_stats
 from scipy.optimize import brentq
-from scipy.special import betainc, betaincinv, gammaln, ndtri
-from scipy.stats import chi2, norm
+from scipy.special import betainc, betaincinv, chdtr, chdtrc, gammaln, ndtr, ndtri
 
 __all__ = [
     "Uniformity",
@@ -98,6 +96,8 @@ def effective_draws(draws: np.ndarray) -> np.ndarray:
     >>> effective_draws(walk).item() < 20
     True
     """
+    from arviz_stats.base import array_stats  # takes seconds to import
+
     chains, length, quantities = draws.shape
     found = np.full(quantities, float(chains * length))
     moving = np.flatnonzero(np.ptp(draws, axis=(0, 1)) > 0)
@@ -183,8 +183,8 @@ def uniformity(ranks: np.ndarray) -> Uniformity:
     scores = ndtri(ranks)
     bias, spread = scores.mean(0), scores.std(0, ddof=1)
     squares = (count - 1) * spread**2
-    p_bias = 2 * norm.sf(np.abs(bias) * np.sqrt(count))
-    p_spread = 2 * np.minimum(chi2.cdf(squares, count - 1), chi2.sf(squares, count - 1))
+    p_bias = 2 * ndtr(-np.abs(bias) * np.sqrt(count))
+    p_spread = 2 * np.minimum(chdtr(count - 1, squares), chdtrc(count - 1, squares))
     p_shape = np.array([_p_of_level(level, count) for level in _levels(ranks)])
     p = np.minimum(1.0, _TESTS * np.minimum(np.minimum(p_bias, p_spread), p_shape))
     return Uniformity(p, p_shape, p_bias, p_spread, bias, spread)

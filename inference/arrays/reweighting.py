@@ -18,7 +18,7 @@ are up to a third too small at 0.7 although means still hold. Hence two gates, :
 """
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 __all__ = [
     "LOST",
@@ -262,7 +262,7 @@ def cell_bits(
         "bits": np.where(moved, np.maximum(plugin - floor, 0.0), 0.0) * _BITS,
         "floor": np.where(moved, floor, 0.0) * _BITS,
         "mcse": np.where(moved, np.hypot(noise, bulge), 0.0) * _BITS,
-        "p": np.where(moved, stats.f.sf(ratio, freedom, blocks - 1), 1.0),
+        "p": np.where(moved, special.fdtrc(freedom, blocks - 1, np.maximum(ratio, 0.0)), 1.0),
     }
 
 

@@ -50,7 +50,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import CounterfactualError, DiscipleError, ImpactWarning
+from counterfactual_models.errors import CounterfactualError, ImpactWarning
 from inference.arrays.cells import Cells
 from inference.arrays.multiplicity import Family, false_discoveries
 from inference.arrays.sign_flips import random_signs
@@ -59,6 +59,7 @@ from inference.diagnostics.soundness import (
     FEW,
     SLOWEST,
     few_draws,
+    refuse_nobody,
     slowest_latent,
 )
 from inference.diagnostics.sources import CountedWorlds, DrawnWorlds, source_of
@@ -174,11 +175,7 @@ def _estimated(
     seed: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
     """Estimates by measurement, estimates of all measurements together, attributes."""
-    if not source.disciples:
-        raise DiscipleError(
-            "there is no disciple to compare with the erased world; expected one at least: let it "
-            "in with sample_worlds(world, posterior, {'name': policy}), or leave disciples=[] out."
-        )
+    refuse_nobody(source.disciples)
     draws = source.chains * source.draws * source.futures
     typical = float(np.quantile(effective, SLOWEST))
     bounds = source.bounds(typical)

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import DiscipleError
 from inference.arrays.cells import Cells
 from inference.arrays.joint_cells import cell_numbers, joint_keys
 from inference.arrays.order.coarse import CoarseBits, coarse_bits
-from inference.diagnostics.soundness import refuse_few, refuse_holes, slowest_latent
+from inference.diagnostics.soundness import refuse_few, refuse_holes, refuse_nobody, slowest_latent
 from inference.schema import (
     CHAIN,
     DISCIPLE,
@@ -90,11 +89,7 @@ def coarse_power(
     (True, False)
     """
     chosen = chosen_disciples(predictions(worlds)[DISCIPLE].values, disciples)[1:]
-    if not chosen:
-        raise DiscipleError(
-            "there is no disciple to compare with the erased world; expected one at least: let it "
-            "in with sample_worlds(world, posterior, {'name': policy}), or leave disciples=[] out."
-        )
+    refuse_nobody(chosen)
     flat = flatten(worlds, disciples=list(dict.fromkeys(chosen)), measurements=measurements)
     refuse_few(flat)
     refuse_holes(flat)

@@ -8,7 +8,7 @@ r"""Who does the optimizing at which power and diversity: the base optimizer, or
 * ``value``: their sum, bits of optimization power applied to an instance;
 * ``spent``: bits f(x) of the base optimizer that went into finding the search;
 * ``regime``: ``tuned`` (nothing is searched), ``mixed``, ``search`` (all power went into it) or
-  ``capped`` (as much is searched as the limit lets);
+  ``capped`` (no more can be searched, for the limit or as the cost jumps, and power is left);
 * ``some_from``, ``most_from``: N1, beyond which anything is searched, and N2, from which on as
   much is as power and limit let; infinite where that never is. Between a base optimizer with
   little to tune and an environment with much to know lies the risk: beyond N1 what is learned
@@ -25,6 +25,7 @@ import xarray as xr
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.delegation import allocations, critical_diversity
+from inference.arrays.delegation.refusals import one_at_least
 
 __all__ = ["INSTANCES", "POWER", "delegation"]
 
@@ -64,7 +65,7 @@ def delegation(
         a nondecreasing function with f(0) = 0, which is searched anew for every pair, in some
         milliseconds each.
     limit
-        Most bits that can be searched at run time; None for no limit.
+        Most bits that can be searched at run time; None or infinity for no limit.
     novel
         ν, share of the instances met that are new, in [0, 1): tuning does nothing there.
 
@@ -97,7 +98,7 @@ def delegation(
     [6.0, 6.0]
     """
     powers, numbers = (_ascending(power, POWER), _ascending(instances, INSTANCES))
-    if not 0 <= novel < 1:
+    if not 0 <= one_at_least(0.0, novel=novel) < 1:
         raise CounterfactualError(
             f"got novel={novel!r}; expected a share of at least 0 and less than 1: if all that is "
             "met is new, tuning does nothing and everything is searched."
@@ -116,7 +117,7 @@ def delegation(
     return xr.Dataset(
         {name: (*every[name], {"long_name": said}) for name, said in _LONG_NAMES.items()},
         coords={POWER: powers, INSTANCES: numbers},
-        attrs={"cost": _said(cost), "limit": float(limit or 0.0), "novel": float(novel)},
+        attrs={"cost": _said(cost), "limit": _limit(limit), "novel": float(novel)},
     )
 
 
@@ -129,6 +130,11 @@ def _ascending(numbers: Any, name: str) -> np.ndarray:
             "numpy.geomspace(1, 1000, 100)."
         )
     return grid.astype(float) if grid.dtype.kind in "iuf" else grid
+
+
+def _limit(limit: float | None) -> float:
+    """Say a limit, 0 for none."""
+    return 0.0 if limit is None or np.isinf(limit) else float(limit)
 
 
 def _said(cost: Callable[..., Any]) -> str:

@@ -22,13 +22,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import DiscipleError, ImpactWarning
+from counterfactual_models.errors import ImpactWarning
 from inference.arrays.blocks import effective_draws
 from inference.arrays.order.achieved import SUMMARIES, Achieved, achieved_bits
 from inference.arrays.order.counting import indicator_effective, least_bits
+from inference.arrays.order.own_draws import COUNTED
+from inference.arrays.order.unseen import least_with_unseen, too_heavy
 from inference.diagnostics.power_curve import power_curve
 from inference.diagnostics.rare import Rare, rare_worlds_of
-from inference.diagnostics.soundness import FEW, refuse_few, slowest_latent
+from inference.diagnostics.soundness import (
+    FEW,
+    refuse_few,
+    refuse_nobody,
+    slowest_latent,
+    worth_little,
+)
 from inference.schema import (
     CHAIN,
     DISCIPLE,
@@ -42,7 +50,9 @@ from inference.utility_values import utility_values
 
 __all__ = ["optimization_power"]
 
-_ENOUGH, _MOST_CENSORED = 10, 0.05
+_MOST_CENSORED = 0.05
+_TRUSTED = "erased draws are too few to count; rare worlds by {} can be trusted"
+_UNSEEN = "mean_tail and log2_n hang on worlds worse than any drawn"
 _BEYOND = ("importance", "splitting")
 _SUMMARY = "summary"
 
@@ -52,7 +62,7 @@ def optimization_power(
     utility: Callable[[Mapping[str, Any]], Any],
     *,
     disciples: Sequence[str] | str | None = None,
-    levels: int = 200,
+    points: int = 200,
 ) -> xr.Dataset:
     r"""Measure the optimization power of every disciple in bits against the erased world.
 
@@ -68,7 +78,7 @@ def optimization_power(
         must not look at what only S can make.
     disciples
         Names to keep; all by default.
-    levels
+    points
         Utilities at which the tail of the erased world is told.
 
     Returns
@@ -87,7 +97,7 @@ def optimization_power(
         ``reason``, ``khat`` (NaN where nothing is weighed), ``reached`` (how many erased draws
         are as good as what is typically achieved), ``censored_share``, ``ess``.
 
-        By level: ``tail_utility``, ``tail_bits``, ``tail_lower``, ``tail_upper``, ``tail_method``:
+        By point: ``tail_utility``, ``tail_bits``, ``tail_lower``, ``tail_upper``, ``tail_method``:
         the tail of the erased world.
 
     Raises
@@ -124,7 +134,7 @@ def optimization_power(
     drawn = predictions(worlds)
     refuse_few(drawn.sizes[CHAIN] * drawn.sizes[DRAW])
     values = utility_values(drawn, _wanted(drawn, disciples), utility)
-    result = _compared(worlds, values, levels)
+    result = _compared(worlds, values, points)
     _warn(result)
     return result
 
@@ -132,15 +142,11 @@ def optimization_power(
 def _wanted(drawn: xr.Dataset, disciples: Sequence[str] | str | None) -> list[str]:
     """Name each world once, the erased one first; refuse to have it alone."""
     wanted = list(dict.fromkeys(chosen_disciples(drawn[DISCIPLE].values, disciples)))
-    if len(wanted) == 1:
-        raise DiscipleError(
-            "there is no disciple to compare with the erased world; expected one at least: let it "
-            "in with sample_worlds(world, posterior, {'name': policy}), or leave disciples=[] out."
-        )
+    refuse_nobody(wanted[1:])
     return wanted
 
 
-def _compared(worlds: xr.DataTree | xr.Dataset, values: xr.DataArray, levels: int) -> xr.Dataset:
+def _compared(worlds: xr.DataTree | xr.Dataset, values: xr.DataArray, points: int) -> xr.Dataset:
     latents = slowest_latent(worlds)
     sizes = np.minimum(effective_draws(values.values[None])[0], latents)
     found, rare = {}, {}
@@ -157,7 +163,7 @@ def _compared(worlds: xr.DataTree | xr.Dataset, values: xr.DataArray, levels: in
             latents=latents,
         )
     result = _labelled(values, found, rare, latents)
-    result = result.merge(power_curve(values, rare, latents=latents, levels=levels))
+    result = result.merge(power_curve(values, rare, latents=latents, points=points))
     result.attrs = {
         "baseline": ERASED,
         "draws": int(values.values[0].size),
@@ -176,10 +182,10 @@ def _labelled(
     names, lead = list(found), [DISCIPLE, *sample_dims(values)]
     on = values.sel({DISCIPLE: names})
     by_summary = {
-        "bits": [one.summaries for one in found.values()],
-        "mcse": [one.mcse for one in found.values()],
-        "lower": [one.lower for one in found.values()],
-        "upper": [one.upper for one in found.values()],
+        "bits": [one.spread.value for one in found.values()],
+        "mcse": [one.spread.mcse for one in found.values()],
+        "lower": [one.spread.lower for one in found.values()],
+        "upper": [one.spread.upper for one in found.values()],
         "chance": [one.chance for one in found.values()],
     }
     off = values.sel({DISCIPLE: ERASED}).values
@@ -194,7 +200,17 @@ def _labelled(
     for place, each in enumerate(said):
         if each[0] in _BEYOND and not each[1]:  # what is not believed bounds nothing from above
             by_summary["upper"][place] = np.full(len(SUMMARIES), np.inf)
+            by_summary["mcse"][place] = np.full(len(SUMMARIES), np.inf)
             by_summary["lower"][place] = np.minimum(by_summary["lower"][place], known)
+    for place, one in enumerate(found.values()):
+        khat = too_heavy(one.bits)
+        if not np.isnan(khat):
+            method, _, why = said[place]
+            said[place] = method, said[place][1], f"{why}; {_UNSEEN} (k-hat {khat:.2g})"
+            for name, most in (("mean_tail", 1.0), ("log2_n", 1 + np.log(off.size))):
+                at, lower = SUMMARIES.index(name), by_summary["lower"][place]
+                by_summary["mcse"][place][at] = np.inf
+                lower[at] = least_with_unseen(lower[at], one.effective, most)
     by_disciple = {
         "method": np.array([each[0] for each in said], dtype=object),
         "reliable": np.array([each[1] for each in said]),
@@ -226,23 +242,22 @@ def _method(found: Achieved, rare: Rare, reached: int, worth: float) -> tuple[st
     if share > 0.5:
         said = f"no erased world is known that is as good as {share:.0%} of draws"
         return "bound", False, "; ".join(filter(None, [said, rare.reason]))
-    if reached >= _ENOUGH or rare.method == "counting":
+    if reached >= COUNTED or rare.method == "counting":
         said = f"{reached} erased draws are as good as the typical draw"
-        enough = reached * worth >= _ENOUGH
-        if reached >= _ENOUGH and not enough:
+        enough = reached * worth >= COUNTED
+        if reached >= COUNTED and not enough:
             said += f", worth {reached * worth:.0f} independent ones"
         if share:
             said += f"; for {share:.2g} of draws there is none"
         said = "; ".join(filter(None, [said, rare.reason]))
         return "counting", enough and share <= _MOST_CENSORED, said
-    return rare.method, rare.reliable, rare.reason or "draws are too few, and these can be trusted"
+    return rare.method, rare.reliable, rare.reason or _TRUSTED.format(rare.method)
 
 
 def _warn(result: xr.Dataset) -> None:
     if result.attrs["ess"] < FEW:
         warnings.warn(
-            f"the {result.attrs['draws']} draws are worth only {result.attrs['ess']:.0f}: errors "
-            "are widened, and still rough. Draw more, or run the posterior longer.",
+            worth_little(result.attrs["draws"], result.attrs["ess"]),
             ImpactWarning,
             stacklevel=3,
         )
@@ -257,3 +272,8 @@ def _warn(result: xr.Dataset) -> None:
             ImpactWarning,
             stacklevel=3,
         )
+    doubted = np.isin(result["method"].values, _BEYOND) & ~result["reliable"].values
+    if doubted.any():
+        named = dict(zip(result[DISCIPLE].values, result["reason"].values, strict=True))
+        told = "; ".join(f"of {n!r}, {named[n]}" for n in result[DISCIPLE].values[doubted])
+        warnings.warn(f"bits are not to be trusted: {told}.", ImpactWarning, stacklevel=3)

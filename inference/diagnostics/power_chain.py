@@ -9,6 +9,9 @@ If B is like the best of N draws of the erased world, and C like the best of M o
 not be like the best of N x M of the first: the gap says by how far. Of the summaries only
 ``log2_n`` adds up where it is; the others count chance once for each step.
 
+``log2_n`` and ``mean_tail`` of a strong disciple hang on its worst worlds, more of which may be
+unseen: where k-hat says so, they have no error, and their interval is open to that.
+
 Bits that draws cannot show are a lower bound (``censored_share``), of a sum or of the direct way.
 The gap of two bounds is neither: read its interval.
 """
@@ -22,15 +25,17 @@ import xarray as xr
 
 from counterfactual_models.errors import DiscipleError, ImpactWarning
 from inference.arrays.blocks import effective_draws
-from inference.arrays.order.achieved import STEPS, AchievedChain, achieved_chain
+from inference.arrays.order.achieved import STEPS, AchievedChain, Spread, achieved_chain
+from inference.arrays.order.unseen import least_with_unseen, too_heavy
 from inference.diagnostics.rare import Rare, rare_worlds_of
-from inference.diagnostics.soundness import FEW, refuse_few, slowest_latent
+from inference.diagnostics.soundness import FEW, refuse_few, slowest_latent, worth_little
 from inference.schema import CHAIN, DISCIPLE, DRAW, ERASED, chosen_disciples, predictions
 from inference.utility_values import utility_values
 
 __all__ = ["power_chain"]
 
 _STEP, _SUMMARY = "step", "summary"
+_LOG2_N, _MEAN_TAIL = STEPS.index("log2_n"), STEPS.index("mean_tail")
 _MOST_CENSORED, _MOSTLY = 0.05, 0.5
 
 
@@ -107,14 +112,19 @@ def power_chain(
     found = achieved_chain(
         values.values, effective=effective, rare=rare.runs, lower=rare.lower, latents=latents
     )
-    result = _labelled(found, rare, names).assign_attrs(ess=effective, baseline=ERASED)
+    result = _labelled(found, rare, names, effective).assign_attrs(
+        ess=effective, baseline=ERASED, draws=int(values.values[0].size)
+    )
     _warn(result)
     return result
 
 
-def _labelled(found: AchievedChain, rare: Rare, names: list[str]) -> xr.Dataset:
+def _labelled(found: AchievedChain, rare: Rare, names: list[str], effective: float) -> xr.Dataset:
     below = [ERASED, *names[:-1]]
     steps = [f"{low} -> {high}" for low, high in zip(below, names, strict=True)]
+    shares = found.censored.reshape(len(found.censored), -1).mean(axis=1)
+    heavy = ~np.isnan([too_heavy(own) for own in found.bits])
+    _doubt_means(found.spread, heavy, effective)
     told = {"": "value", "mcse": "mcse", "lower": "lower", "upper": "upper"}
     variables: dict[str, Any] = {}
     for ending, part in told.items():
@@ -123,20 +133,35 @@ def _labelled(found: AchievedChain, rare: Rare, names: list[str]) -> xr.Dataset:
         for row, name in enumerate(("chain", "direct", "gap"), start=len(steps)):
             variables["_".join(filter(None, [name, ending]))] = (_SUMMARY, table[row])
     variables |= {
-        "censored_share": (_STEP, found.censored[:-1]),
-        "direct_censored_share": found.censored[-1],
-        "reliable": bool(rare.reliable and found.censored.max() <= _MOST_CENSORED),
-        "reason": _reason(rare.reason, found.censored, steps),
+        "censored_share": (_STEP, shares[:-1]),
+        "direct_censored_share": shares[-1],
+        "reliable": bool(rare.reliable and shares.max() <= _MOST_CENSORED and not heavy.any()),
+        "reason": _reason(rare.reason, shares, heavy, steps),
     }
     coords = {_STEP: np.array(steps, dtype=object), _SUMMARY: np.array(STEPS, dtype=object)}
     return xr.Dataset(variables, coords)
 
 
-def _reason(splitting: str, censored: np.ndarray, steps: Sequence[str]) -> str:
+def _doubt_means(spread: Spread, heavy: np.ndarray, effective: float) -> None:
+    """Leave open below what worlds that no draw has shown may take from means; in place."""
+    row = len(heavy) - 1  # of the sum; then the direct way, and the gap
+    lost = np.array([*heavy[:-1], heavy[:-1].any(), heavy[-1], heavy.any()])
+    for at, most in ((_MEAN_TAIL, 1.0), (_LOG2_N, 1 + np.log(effective))):
+        spread.mcse[lost, at] = np.inf
+        for place in np.flatnonzero(lost[: row + 2]):
+            spread.lower[place, at] = least_with_unseen(spread.lower[place, at], effective, most)
+        if heavy.any():
+            spread.lower[-1, at], spread.upper[-1, at] = -np.inf, np.inf
+
+
+def _reason(splitting: str, censored: np.ndarray, heavy: np.ndarray, steps: Sequence[str]) -> str:
     shares = zip([*steps, "the direct way"], censored, strict=True)
     bounds = [f"{share:.0%} of draws of {n}" for n, share in shares if share > _MOST_CENSORED]
     said = f"bits are only a lower bound for {', '.join(bounds)}" if bounds else ""
-    return "; ".join(filter(None, [said, splitting]))
+    ways = zip([*steps, "the direct way"], heavy, strict=True)
+    hidden = [name for name, lost in ways if lost]
+    unseen = f"log2_n and mean_tail of {', '.join(hidden)} hang on worlds worse than any drawn"
+    return "; ".join(filter(None, [said, splitting, unseen if hidden else ""]))
 
 
 def _warn(result: xr.Dataset) -> None:
@@ -151,8 +176,7 @@ def _warn(result: xr.Dataset) -> None:
         )
     if result.attrs["ess"] < FEW:
         warnings.warn(
-            f"the draws are worth only {result.attrs['ess']:.0f}: errors are widened, and still "
-            "rough. Draw more, or run the posterior longer.",
+            worth_little(result.attrs["draws"], result.attrs["ess"]),
             ImpactWarning,
             stacklevel=3,
         )

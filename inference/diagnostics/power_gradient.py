@@ -23,6 +23,7 @@ from inference.schema import (
     FUTURE,
     RARE_RUN,
     RARE_SCORES,
+    RARE_WORLDS,
     decode_attrs,
 )
 from inference.stacking import stacked
@@ -43,7 +44,8 @@ def power_gradient(worlds: xr.DataTree) -> xr.Dataset:
     xr.Dataset
         By datum: ``gradient``, bits per unit of the datum, positive where more of it makes the
         target smaller; ``mcse``, by the spread of the runs and of the usual scores. Attributes:
-        the target, and how many runs there are.
+        the target, its bits by splitting (NaN where they are not known), and how many runs there
+        are.
 
     Raises
     ------
@@ -86,8 +88,20 @@ def power_gradient(worlds: xr.DataTree) -> xr.Dataset:
             "mcse": (DATUM, np.hypot(spread / np.sqrt(runs), usual / np.log(2))),
         },
         {DATUM: flat[DATUM].values},
-        {"target": decode_attrs(rare.attrs).get("target", np.nan), "runs": runs},
+        {
+            "target": decode_attrs(rare.attrs).get("target", np.nan),
+            "bits": _bits_of_target(worlds),
+            "runs": runs,
+        },
     )
+
+
+def _bits_of_target(worlds: xr.DataTree) -> float:
+    """Take them of the mean probability of the runs; those that did not reach it have none."""
+    if RARE_WORLDS not in worlds.children:
+        return np.nan
+    bits = worlds[RARE_WORLDS].to_dataset()["run_bits"].values
+    return float(np.log2(len(bits)) - np.logaddexp2.reduce(-bits)) + 0.0
 
 
 def _errors_of_means(scores: np.ndarray) -> np.ndarray:

@@ -108,8 +108,9 @@ def rare_worlds_of(
 def _held(split: Rare, weighed: Rare, typical: float, effective: float) -> Rare:
     """Distrust splitting that finds less than the disciple's own draws alone stand for."""
     assert weighed.weighed is not None
-    worth, mass = weighed.weighed
-    told = reweighted_bits(mass + np.log(mass.size), worth, typical, effective=effective)
+    erased_utility, mass = weighed.weighed
+    log_ratio = mass + np.log(mass.size)
+    told = reweighted_bits(log_ratio, erased_utility, typical, effective=effective)
     shares = [np.exp(mass[utility >= typical]).sum() for utility, mass in split.runs]
     with np.errstate(divide="ignore"):
         bits = -np.log2(np.mean(shares))
@@ -151,21 +152,21 @@ def _weighed(
     lead = schema.sample_dims(values)
     own = group.sel({schema.DISCIPLE: name})
     ratio = own["log_ratio"].transpose(*lead).values
-    worth = own["erased_utility"].transpose(*lead).values
+    erased_utility = own["erased_utility"].transpose(*lead).values
     off, on = (values.sel({schema.DISCIPLE: n}).values for n in (schema.ERASED, name))
-    told = judged_draws(ratio, worth, off, on, effective=effective)
-    weighed = worth, ratio - np.log(ratio.size)
-    lower = _least_beyond(ratio, worth, effective)
+    told = judged_draws(ratio, erased_utility, off, on, effective=effective)
+    weighed = erased_utility, ratio - np.log(ratio.size)
+    lower = _least_beyond(ratio, erased_utility, effective)
     return Rare("importance", [], weighed, lower, told.khat, told.reliable, told.reason)
 
 
-def _least_beyond(ratio: np.ndarray, worth: np.ndarray, effective: float) -> float:
+def _least_beyond(ratio: np.ndarray, erased_utility: np.ndarray, effective: float) -> float:
     """Bits of the highest utility that enough weights speak for: beyond it there are no fewer."""
-    possible = np.sort(worth[np.isfinite(ratio)], axis=None)
+    possible = np.sort(erased_utility[np.isfinite(ratio)], axis=None)
     if not possible.size:
         return 0.0
     judged = reweighted_bits(
-        ratio, worth, possible[-min(_WEIGHED, possible.size)], effective=effective
+        ratio, erased_utility, possible[-min(_WEIGHED, possible.size)], effective=effective
     )
     return max(0.0, float(judged.bits - _NORMAL * judged.mcse)) if judged.reliable else 0.0
 

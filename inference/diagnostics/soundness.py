@@ -1,9 +1,11 @@
 """Are these draws fit to be compared: all finite, enough of them, and how many are they worth?"""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import MeasurementError, WorldError
+from counterfactual_models.errors import DiscipleError, MeasurementError, WorldError
 from inference.arrays.blocks import FEWEST_DRAWS, effective_draws
 from inference.schema import CHAIN, DISCIPLE, DRAW, ERASED, MEASUREMENT
 
@@ -15,8 +17,10 @@ __all__ = [
     "paired",
     "refuse_few",
     "refuse_holes",
+    "refuse_nobody",
     "slowest_latent",
     "worst",
+    "worth_little",
 ]
 
 SLOWEST = 0.05
@@ -107,6 +111,40 @@ def few_draws(draws: int, sizes: xr.DataArray) -> str:
         f"the {draws} draws are worth only {worst(sizes)}: errors of these are widened, and "
         "still rough. Draw more, or run the posterior longer."
     )
+
+
+def worth_little(draws: int, effective: float) -> str:
+    """Say that draws are worth few independent ones.
+
+    Examples
+    --------
+    >>> worth_little(1000, 7.4)[:37]
+    'the 1000 draws are worth only 7: erro'
+    """
+    return (
+        f"the {draws} draws are worth only {effective:.0f}: errors are widened, and still rough. "
+        "Draw more, or run the posterior longer."
+    )
+
+
+def refuse_nobody(disciples: Sequence[str]) -> None:
+    """Refuse to have the erased world alone.
+
+    Parameters
+    ----------
+    disciples
+        Names, without the erased world.
+
+    Raises
+    ------
+    DiscipleError
+        If there are none.
+    """
+    if not len(disciples):
+        raise DiscipleError(
+            "there is no disciple to compare with the erased world; expected one at least: let it "
+            "in with sample_worlds(world, posterior, {'name': policy}), or leave disciples=[] out."
+        )
 
 
 def refuse_few(draws: int | xr.DataArray) -> None:

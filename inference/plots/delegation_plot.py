@@ -34,10 +34,11 @@ _REGIMES = {
     "tuned": ("#eceef1", "nothing is searched at run time"),
     "mixed": ("#d3e5f2", "tuned and searched"),
     "search": ("#94c3e3", "all power went into search"),
-    "capped": ("#6d9dbf", "searched up to the limit"),
+    "capped": ("#6d9dbf", "searched as far as can be, power is left"),
 }
 _SHADES = ("#7db4da", "#3f90c6", "#0b6fb3", "#063f68")
 _WIDE, _SHORT = 20.0, 500.0
+_PLACES = 200
 _DASHES = (0, (4, 3))
 _PAD = 17
 _HALO = withStroke(linewidth=3, foreground="white")
@@ -189,7 +190,7 @@ def _dress_phase(axes: Axes, phases: xr.Dataset, shown: np.ndarray) -> None:
     axes.set_ylabel("power of the base optimizer P, bits")
     _plain_ticks(axes)
     _draw_contours(axes, phases)
-    _name_regions(axes, phases["regime"].transpose(POWER, INSTANCES).values.astype(str))
+    _name_regions(axes, phases)
     for color, place in zip(_SHADES[-len(shown) :], shown, strict=True):
         look: dict[str, Any] = {"marker": "<", "ms": 6, "color": color, "clip_on": False}
         axes.plot(1.015, place, transform=axes.get_yaxis_transform(), **look)
@@ -240,19 +241,23 @@ def _draw_contours(axes: Axes, phases: xr.Dataset) -> None:
     style.verbatim(texts)
 
 
-def _name_regions(axes: Axes, regime: np.ndarray) -> None:
-    """Write the name of a region where there is most room around it."""
-    rows, columns = regime.shape
+def _name_regions(axes: Axes, phases: xr.Dataset) -> None:
+    """Write the name of a region where there is most room around it, as it is seen."""
+    # Grids need not be spaced as their axes are: look at places of the panel, not of the grid.
+    places = (np.arange(_PLACES) + 0.5) / _PLACES
+    panel = axes.transAxes + axes.transData.inverted()
+    across, up = panel.transform(np.stack([places, places], axis=1)).T
+    seen = phases["regime"].astype(str).sel({POWER: up, INSTANCES: across}, method="nearest")
+    regime = seen.transpose(POWER, INSTANCES).values
     for name in _REGIMES:
-        inside = np.pad(regime == name, 1)
-        # The panel is about as wide as it is high: distances in shares of it.
-        room = distance_transform_edt(inside, sampling=(1 / rows, 1 / columns))[1:-1, 1:-1]
+        # The panel is about as wide as it is high.
+        room = distance_transform_edt(np.pad(regime == name, 1))[1:-1, 1:-1] / _PLACES
         row, column = np.unravel_index(room.argmax(), room.shape)
         if room.max() < 0.035:
             continue
         axes.text(
-            (column + 0.5) / columns,
-            (row + 0.5) / rows,
+            float(places[column]),
+            float(places[row]),
             name,
             transform=axes.transAxes,
             ha="center",

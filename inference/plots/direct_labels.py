@@ -9,7 +9,7 @@ import numpy as np
 
 from inference.plots import style
 
-__all__ = ["apart", "give_or_take", "odds", "odds_ticks"]
+__all__ = ["apart", "give_or_take", "odds", "odds_ticks", "one_line"]
 
 _PER_DECADE = math.log2(10)
 _WORDS = {12: "trillion", 9: "billion", 6: "million", 3: "thousand"}
@@ -63,13 +63,34 @@ def give_or_take(value: float, mcse: float) -> str:
     ('12.35 ± 0.02', '−0.3 ± 0.2', '1,161 ± 14')
     >>> give_or_take(4.25, 1e-5), give_or_take(4.25, float("nan")), give_or_take(float("nan"), 0.1)
     ('4.25', '4.25', 'not known')
+    >>> give_or_take(-0.04, 0.2), give_or_take(-0.0, 0.0), give_or_take(3.0, float("inf"))
+    ('0.0 ± 0.2', '0', '3 ± ∞')
     """
     if not math.isfinite(value):
         return "not known" if math.isnan(value) else f"{'−' * (value < 0)}∞"
-    if not (math.isfinite(mcse) and mcse >= _LEAST_ERROR):
-        return style.number(value, 4)
+    if mcse == math.inf:
+        return f"{_signed(value)} ± ∞"
+    if not mcse >= _LEAST_ERROR:
+        return _signed(value)
     digits = min(3, max(0, -math.floor(math.log10(mcse))))
-    return f"{value:,.{digits}f} ± {mcse:,.{digits}f}".replace("-", "−")
+    written = f"{abs(value):,.{digits}f}"
+    back = value < 0 and any(digit in "123456789" for digit in written)
+    return f"{'−' * back}{written} ± {mcse:,.{digits}f}"
+
+
+def one_line(name: object) -> str:
+    r"""Write somebody's name on one line, whatever it is.
+
+    Examples
+    --------
+    >>> one_line("best of\n 16"), one_line(" ")
+    ('best of 16', '(no name)')
+    """
+    return " ".join(str(name).split()) or "(no name)"
+
+
+def _signed(value: float) -> str:
+    return style.number(value or 0.0, 4)
 
 
 def apart(places: np.ndarray, low: float, high: float, gap: float) -> np.ndarray:

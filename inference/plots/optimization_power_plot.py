@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 
 from counterfactual_models.errors import CounterfactualError
 from inference.plots import style
-from inference.plots.direct_labels import give_or_take
+from inference.plots.direct_labels import give_or_take, one_line
 from inference.plots.evidence_panels import asked, picked, with_notes
 from inference.plots.outlines import outlines
 from inference.plots.return_period_panel import (
@@ -30,6 +30,7 @@ from inference.plots.return_period_panel import (
     draw_label,
     draw_point,
     dress_return_periods,
+    is_bound,
 )
 from inference.schema import DISCIPLE, sample_dims
 
@@ -46,7 +47,8 @@ _FEWEST = 3
 _HOW_TO_READ = (
     "Left: bits are −log₂ of the share of erased worlds with so much utility or more; the band is "
     "95 % of it. Bars hold 5 to 95 % of a disciple's worlds. Right: density of the bits of its "
-    "worlds, their median, quartiles, and 5 to 95 %. ± is one standard error."
+    "worlds, their median, quartiles, and 5 to 95 %. Black: 95 % interval of the median; ± is one "
+    "standard error."
 )
 
 
@@ -77,7 +79,7 @@ def plot_optimization_power(
     -------
     arviz_plots.PlotCollection
         Two plots, ``plane`` and ``rows``; visuals ``bars``, ``point`` and ``label`` in the first,
-        ``ridge``, ``strip`` and ``chance`` in the second.
+        ``ridge``, ``strip``, ``interval`` and ``chance`` in the second.
 
     Raises
     ------
@@ -145,8 +147,9 @@ def _draw(
     _dress_rows(rows, drawn, kept)
     for visual, name in ((draw_bars, "bars"), (draw_point, "point"), (draw_label, "label")):
         picture.map(visual, name, data=drawn[["plane"]])
-    for visual, name in ((_ridge, "ridge"), (_strip, "strip"), (_chance, "chance")):
-        picture.map(visual, name, data=drawn[["rows"]])
+    for name, drawer in (("ridge", _ridge), ("interval", _interval), ("chance", _chance)):
+        picture.map(drawer, name, data=drawn[["rows"]])
+    picture.map(_strip, "strip", data=drawn[["rows"]])
 
 
 def _selected(power: xr.Dataset, disciples: Sequence[str] | str | None) -> xr.Dataset:
@@ -156,7 +159,7 @@ def _selected(power: xr.Dataset, disciples: Sequence[str] | str | None) -> xr.Da
         "optimization_power",
         [*_OWN, *TAIL, SUMMARY],
         disciples=disciples,
-        also=["reason"],
+        also=["reason", "lower", "upper"],
         compared=True,
     )
     # What sel() keeps of one disciple has the tail along it too.
@@ -173,8 +176,10 @@ def _refuse(found: xr.Dataset) -> None:
         raise CounterfactualError(
             f"got the summaries {found[SUMMARY].values.tolist()}; expected 'median' among them."
         )
-    for name in ("op_bits", "utility", "tail_utility", "tail_bits"):
-        if not np.isfinite(found[name].values).all():
+    shown = [name for name in ("median", *_TABLE) if name in found[SUMMARY].values]
+    own = {name: found[name] for name in ("op_bits", "utility", "tail_utility", "tail_bits")}
+    for name, numbers in {**own, "bits": found["bits"].sel({SUMMARY: shown})}.items():
+        if not np.isfinite(numbers.values).all():
             raise CounterfactualError(
                 f"got a number in {name!r} that is not finite; expected the Dataset as "
                 "diagnostics.optimization_power(worlds, utility) returns it, with bounds where "
@@ -211,9 +216,14 @@ def _laid_out(kept: xr.Dataset) -> xr.Dataset:
             "row": (DISCIPLE, np.arange(len(bits))),
             "open": kept["censored_share"] > _OPEN,
             "median": _middle(kept).drop_vars(SUMMARY),
+            **{end: kept[end].sel({SUMMARY: "median"}, drop=True) for end in _ends(kept)},
             "chance_median": kept["chance"].sel({SUMMARY: "median"}, drop=True),
         },
     )
+
+
+def _ends(kept: xr.Dataset) -> list[str]:
+    return [end for end in ("lower", "upper") if {"lower", "upper"} <= set(kept)]
 
 
 def _window(row: np.ndarray) -> tuple[float, float]:
@@ -229,7 +239,7 @@ def _dress_rows(axes: Axes, drawn: xr.Dataset, kept: xr.Dataset) -> None:
     axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
     middle, half = (rows - 1) / 2, max(rows, _FEWEST) / 2
     axes.set_ylim(middle + half, middle - half)
-    labels = [style.shortened(str(name), 24) for name in kept[DISCIPLE].values]
+    labels = [style.shortened(one_line(name), 24) for name in kept[DISCIPLE].values]
     axes.set_yticks(range(rows), labels)
     style.verbatim(axes.get_yticklabels())
     axes.set_title("bits of each disciple's worlds")
@@ -244,10 +254,11 @@ def _dress_rows(axes: Axes, drawn: xr.Dataset, kept: xr.Dataset) -> None:
         for row, (bits, mcse) in enumerate(
             zip(own["bits"].values, own["mcse"].values, strict=True)
         ):
-            share = float(kept["censored_share"].values[row])
-            written = give_or_take(float(bits), np.nan if share >= 0.5 else float(mcse))
+            one = kept.isel({DISCIPLE: row})
+            mostly = float(one["censored_share"]) >= 0.5
+            written = give_or_take(float(bits), np.nan if mostly else float(mcse))
             axes.annotate(
-                "≥ " * (share > 0) + written,
+                "≥ " * is_bound(one, name, some=0.0) + written,
                 (1, row),
                 (x, 0),
                 xycoords=axes.get_yaxis_transform(),
@@ -283,6 +294,14 @@ def _strip(da: xr.DataArray, target: Axes, look: str, **_: Any) -> Artist:
     target.plot(float(da["median"]), row, zorder=4, **dot)
     bars = LineCollection(ends, colors=[style.LET_IN_COLOR], linewidths=[1.2, 3.6], zorder=3)
     return target.add_collection(bars, autolim=False)
+
+
+def _interval(da: xr.DataArray, target: Axes, **_: Any) -> Artist:
+    """Draw the interval of the median; one without an end goes on to the edge of the panel."""
+    row = int(da["row"]) + _BASE + 0.1
+    ends = [float(da[end]) if end in da.coords else np.nan for end in ("lower", "upper")]
+    low, high = np.clip(ends, *target.get_xlim())
+    return target.hlines(row, low, high, color=style.INK, lw=0.9, zorder=4.2)
 
 
 def _chance(da: xr.DataArray, target: Axes, **_: Any) -> Artist:
@@ -333,24 +352,29 @@ def _notes(kept: xr.Dataset, found: xr.Dataset, attrs: Any) -> list[str]:
     said = [_HOW_TO_READ, f"By chance the erased world scores, against itself: {scores}."]
     if "ess" in attrs:
         said[-1] += f" It has {style.number(float(attrs['ess']))} effective draws."
-    share = kept["censored_share"].values
-    if (share > 0).any():
-        names = _listed(kept, share > 0)
+    shown = [name for name in ("median", *_TABLE) if name in kept[SUMMARY].values]
+    censored = kept["censored_share"].values > 0
+    bound = [
+        any(is_bound(kept.isel({DISCIPLE: row}), name, some=0.0) for name in shown)
+        for row in range(kept.sizes[DISCIPLE])
+    ]
+    if censored.any() or any(bound):
+        names = _listed(kept, censored | np.array(bound))
         said.append(
             f"≥: worlds better than any erased draw count as a 95 % lower bound ({names})."
         )
     doubted = ~kept["reliable"].values.astype(bool)
     if doubted.any():
         said.append(f"Not reliable: {_listed(kept, doubted, reasons=True)}.")
-    shown, every = kept.sizes[DISCIPLE], found.sizes[DISCIPLE]
-    return said + picked(shown, every, "disciples", "those with most bits")
+    rows, every = kept.sizes[DISCIPLE], found.sizes[DISCIPLE]
+    return said + picked(rows, every, "disciples", "those with most bits")
 
 
 def _listed(kept: xr.Dataset, which: np.ndarray, *, reasons: bool = False) -> str:
     """Name the disciples concerned, the first five, and why if asked."""
-    names = [style.shortened(str(name), 24) for name in kept[DISCIPLE].values[which]]
+    names = [style.shortened(one_line(name), 24) for name in kept[DISCIPLE].values[which]]
     if reasons and "reason" in kept:
-        why = [str(text) for text in kept["reason"].values[which]]
+        why = [" ".join(str(text).split()) for text in kept["reason"].values[which]]
         names = [
             f"{name}: {text}" if text else name for name, text in zip(names, why, strict=True)
         ]

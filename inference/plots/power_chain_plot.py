@@ -18,14 +18,19 @@ from matplotlib.patches import Patch
 
 from counterfactual_models.errors import CounterfactualError, nearest
 from inference.plots import style
-from inference.plots.direct_labels import give_or_take
+from inference.plots.direct_labels import give_or_take, one_line
 
 __all__ = ["plot_power_chain"]
 
 STEP, SUMMARY = "step", "summary"
 _NEEDED = ("bits", "mcse", "chain", "chain_mcse", "direct", "direct_mcse", "gap", "gap_mcse")
+_ENDS = tuple(
+    f"{name}{end}" for name in ("", "chain_", "direct_", "gap_") for end in ("lower", "upper")
+)
 _GAP_COLOR = style.VERDICTS["above"].color
 _BARS, _TALL = 1.96, 0.62
+_WHISKERS = "Whiskers: 95 %. ± is one standard error."
+_BOUNDS = " ≥: a lower bound, whose whisker goes on."
 _LEAST = 0.5
 _NOTES = {
     "log2_n": "log₂ N: of how many erased worlds one would have to take the best to reach as "
@@ -103,7 +108,7 @@ def plot_power_chain(
             picture.viz["figure"].item(),
             title="Do the bits of the steps add up?",
             handles=_marks(bool((one["bits"] < 0).any())),
-            notes=[_NOTES.get(summary, ""), "Whiskers: 95 %. ± is one standard error."],
+            notes=[_NOTES.get(summary, ""), _WHISKERS + _BOUNDS * _is_bounded(drawn)],
         )
     return picture
 
@@ -119,7 +124,7 @@ def _selected(chain: xr.Dataset, summary: str) -> xr.Dataset:
     known = [str(name) for name in np.atleast_1d(chain[SUMMARY].values)]
     if summary not in known:
         raise CounterfactualError(f"no summary is named {summary!r}. {nearest(summary, known)}")
-    one = chain[list(_NEEDED)]
+    one = chain[[*_NEEDED, *(name for name in _ENDS if name in chain)]]
     one = one.sel({SUMMARY: summary}) if SUMMARY in one.dims else one
     for name in ("bits", "chain", "direct", "gap"):
         if not np.isfinite(one[name].values).all():
@@ -135,25 +140,46 @@ def _laid_out(one: xr.Dataset) -> xr.Dataset:
     """Say where every bar begins and ends: the steps, then their sum, then all at once."""
     bits = one["bits"].values
     ends = np.cumsum(bits)
-    first, last = (str(one[STEP].values[k]).split(" -> ") for k in (0, -1))
-    labels = [str(name).replace(" -> ", " → ") for name in one[STEP].values]
-    labels += ["all steps", f"{first[0]} → {last[-1]} at once"]
+    levels = [str(name).split(" -> ") for name in one[STEP].values]
+    labels = [" → ".join(map(one_line, names)) for names in levels]
+    ends_of_all = one_line(levels[0][0]), one_line(levels[-1][-1])
+    labels += ["all steps", " → ".join(ends_of_all) + " at once"]
     # What follows a step starts where it ended, even where a step goes back.
     begin = np.concatenate([[0.0], ends[:-1], [0.0, 0.0]])
     end = np.concatenate([ends, [float(one["chain"]), float(one["direct"])]])
     mcse = np.concatenate([one["mcse"].values, [one["chain_mcse"], one["direct_mcse"]]])
+    value = np.concatenate([bits, [float(one["chain"]), float(one["direct"])]])
+    # Whiskers stand at the ends of bars: a step's are moved to where it ends.
+    lower, upper = (side + end - value for side in _interval(one, value, mcse))
     kinds = ["step"] * bits.size + ["chain", "direct"]
     return xr.Dataset(
-        {"waterfall": (("number", "row"), np.stack([begin, end, mcse]))},
+        {"waterfall": (("number", "row"), np.stack([begin, end, mcse, lower, upper]))},
         coords={
-            "number": ["begin", "end", "mcse"],
+            "number": ["begin", "end", "mcse", "lower", "upper"],
             "row": labels,
             "kind": ("row", kinds),
-            "value": ("row", [*bits, float(one["chain"]), float(one["direct"])]),
+            "value": ("row", value),
             "gap": float(one["gap"]),
             "gap_mcse": float(one["gap_mcse"]),
+            "gap_upper": float(one["gap_upper"]) if "gap_upper" in one else np.nan,
         },
     )
+
+
+def _interval(one: xr.Dataset, value: np.ndarray, mcse: np.ndarray) -> list[np.ndarray]:
+    """Take the intervals that the diagnostic gives, or make them of the errors."""
+    if not set(_ENDS) <= set(one.variables):
+        return [value - _BARS * mcse, value + _BARS * mcse]
+    return [
+        np.concatenate([one[end].values, [one[f"chain_{end}"], one[f"direct_{end}"]]])
+        for end in ("lower", "upper")
+    ]
+
+
+def _is_bounded(drawn: xr.Dataset) -> bool:
+    """Whether anything is known from below only."""
+    ends = drawn["waterfall"].sel(number=["mcse", "upper"]).values
+    return bool((np.isfinite(ends[0]) & np.isposinf(ends[1])).any())
 
 
 def _dress(axes: Axes, drawn: xr.Dataset, one: xr.Dataset) -> None:
@@ -161,10 +187,10 @@ def _dress(axes: Axes, drawn: xr.Dataset, one: xr.Dataset) -> None:
     rows = drawn.sizes["row"]
     style.row_stripes(axes, rows)
     numbers = drawn["waterfall"]
-    wide = (_BARS * numbers.sel(number="mcse")).where(np.isfinite, 0.0)
-    ends = np.stack([numbers.sel(number="begin"), numbers.sel(number="end")])
-    low = min(0.0, float((ends - wide.values).min()))
-    high = max(float((ends + wide.values).max()), low + _LEAST)
+    ends = numbers.sel(number=["begin", "end", "lower", "upper"]).values
+    ends = ends[np.isfinite(ends)]
+    low = min(0.0, float(ends.min()))
+    high = max(float(ends.max()), low + _LEAST)
     axes.set_xlim(low - 0.03 * (high - low), high + 0.28 * (high - low))
     axes.set_ylim(rows - 0.5, -0.5)
     labels = [style.shortened(str(label), 40) for label in drawn["row"].values]
@@ -209,11 +235,12 @@ def _bar(da: xr.DataArray, target: Axes, **_: Any) -> Artist:
 
 
 def _error(da: xr.DataArray, target: Axes, **_: Any) -> Artist:
-    end, mcse = (da.sel(number=name).values for name in ("end", "mcse"))
-    whiskers = [
-        [(place - _BARS * error, row), (place + _BARS * error, row)]
-        for row, (place, error) in enumerate(zip(end, mcse, strict=True))
-    ]
+    left, right = target.get_xlim()
+    # A bound goes on to the edge of the panel; what is not known has no whisker.
+    lower, upper = (
+        np.clip(da.sel(number=name).values, left, right) for name in ("lower", "upper")
+    )
+    whiskers = [[(a, row), (b, row)] for row, (a, b) in enumerate(zip(lower, upper, strict=True))]
     lines = LineCollection(whiskers, colors=[style.INK], linewidths=1.1, zorder=4)
     return target.add_collection(lines, autolim=False)
 
@@ -232,9 +259,10 @@ def _write_values(axes: Axes, drawn: xr.Dataset) -> None:
     """Write the numbers in a column to the right of all bars, the gap between the last two."""
     rows = drawn.sizes["row"]
     mcse = drawn["waterfall"].sel(number="mcse").values
-    told = [*zip(drawn["value"].values, mcse, range(rows), strict=True)]
-    said = [(give_or_take(float(value), float(error)), row) for value, error, row in told]
-    gap = give_or_take(float(drawn["gap"]), float(drawn["gap_mcse"]))
+    upper = drawn["waterfall"].sel(number="upper").values
+    told = [*zip(drawn["value"].values, mcse, upper, range(rows), strict=True)]
+    said = [(_value(value, error, end), row) for value, error, end, row in told]
+    gap = _value(drawn["gap"].item(), drawn["gap_mcse"].item(), drawn["gap_upper"].item())
     for text, row in [*said, (f"gap {gap}", rows - 1.5)]:
         axes.text(
             0.99,
@@ -246,6 +274,12 @@ def _write_values(axes: Axes, drawn: xr.Dataset) -> None:
             fontsize=8.5,
             color=_GAP_COLOR if text.startswith("gap") else style.INK,
         )
+
+
+def _value(value: float, mcse: float, upper: float) -> str:
+    """Write bits and their error, and whether they are a bound; infinite errors bound nothing."""
+    bound = bool(np.isposinf(upper) and np.isfinite(mcse))
+    return "≥ " * bound + give_or_take(float(value), float(mcse))
 
 
 def _marks(back: bool) -> list[Artist]:

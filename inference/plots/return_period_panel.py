@@ -16,10 +16,18 @@ from matplotlib.markers import CARETUPBASE
 from matplotlib.patheffects import withStroke
 
 from inference.plots import style
-from inference.plots.direct_labels import apart, give_or_take, odds, odds_ticks
+from inference.plots.direct_labels import apart, give_or_take, odds, odds_ticks, one_line
 from inference.schema import DISCIPLE
 
-__all__ = ["LINES", "TAIL", "draw_bars", "draw_label", "draw_point", "dress_return_periods"]
+__all__ = [
+    "LINES",
+    "TAIL",
+    "draw_bars",
+    "draw_label",
+    "draw_point",
+    "dress_return_periods",
+    "is_bound",
+]
 
 TAIL = ("tail_utility", "tail_bits", "tail_lower", "tail_upper", "tail_method")
 LINES: dict[str, Any] = {
@@ -29,6 +37,7 @@ LINES: dict[str, Any] = {
     "bound": (0, (1, 1.6)),
 }
 """How the erased tail is drawn, by the method that found it."""
+_DISCRETE = 64
 
 
 def dress_return_periods(
@@ -90,10 +99,34 @@ def dress_return_periods(
     return drawn.assign_coords(said=(DISCIPLE, texts), height=(DISCIPLE, heights))
 
 
+def is_bound(one: xr.Dataset, summary: str, *, some: float) -> bool:
+    """Whether bits of a disciple are known from below only.
+
+    Parameters
+    ----------
+    one
+        What ``diagnostics.optimization_power`` returned, of one disciple.
+    summary
+        Of its bits.
+    some
+        Where the interval is not there, the share of censored worlds that makes it a bound, if
+        more than 0.
+
+    Returns
+    -------
+    bool
+        True if the interval has no upper end.
+    """
+    if "upper" in one:
+        return bool(np.isposinf(one["upper"].sel({"summary": summary}).item()))
+    share = float(one["censored_share"])
+    return share > 0 and share >= some
+
+
 def _said(one: xr.Dataset) -> str:
     """Name a disciple, and its bits below."""
-    name = style.shortened(str(one[DISCIPLE].item()), 24)
-    bound = float(one["censored_share"]) >= 0.5
+    name = style.shortened(one_line(one[DISCIPLE].item()), 24)
+    bound = is_bound(one, "median", some=0.5)
     found = one[["bits", "mcse"]].sel({"summary": "median"})
     # A bound has its error in it already.
     mcse = np.nan if bound else float(found["mcse"])
@@ -106,6 +139,8 @@ def _draw_tail(axes: Axes, kept: xr.Dataset) -> None:
     tail = kept[list(TAIL)].sortby("tail_utility")
     utility, bits, lower, upper, method = (tail[name].values for name in TAIL)
     top = axes.get_ylim()[1]
+    # As many worlds are as good as anything above the last value that there is.
+    steps = _is_discrete(utility, bits[method != "bound"])
     for name in dict.fromkeys(method):
         own = np.flatnonzero(method == name)
         # A piece begins where the one before it ends, so that the line has no holes.
@@ -114,13 +149,22 @@ def _draw_tail(axes: Axes, kept: xr.Dataset) -> None:
         bound = name == "bound"
         # A bound says nothing of what lies before it: it is as flat there as it begins.
         line = np.where(holds, np.where(bound & (method != name), bits[own[0]], bits), np.nan)
-        axes.plot(utility, line, color=style.MUTED, lw=1.6, ls=LINES[str(name)], zorder=2.5)
+        drawn: dict[str, Any] = {"drawstyle": "steps-pre" if steps else "default"}
+        drawn |= {"color": style.MUTED, "lw": 1.6, "ls": LINES[str(name)]}
+        axes.plot(utility, line, zorder=2.5, **drawn)
         look: dict[str, Any] = {"facecolor": to_rgba(style.ERASED_COLOR, 0.28), "lw": 0}
         ends = lower, np.where(np.isfinite(upper), np.minimum(upper, top), top)
         if bound:
             look = {"facecolor": "none", "edgecolor": style.GRID_COLOR, "hatch": "///", "lw": 0}
             ends = line, np.full_like(line, top)
+        look |= {"step": "pre" if steps else None}
         axes.fill_between(utility, *ends, where=holds.tolist(), zorder=1.2, **look)
+
+
+def _is_discrete(utility: np.ndarray, bits: np.ndarray) -> bool:
+    """Whether few utilities are there, or the tail has few heights and rests at each of them."""
+    heights = np.unique(bits.round(9)).size
+    return np.unique(utility).size <= _DISCRETE or heights <= min(_DISCRETE, bits.size / 2)
 
 
 def _draw_odds(axes: Axes, top: float) -> None:

@@ -22,7 +22,7 @@ from inference.batches import Block, run_abreast
 from inference.noise import noise_of
 from inference.passes import Message, run_once
 from inference.simulation import NotVectorisable, Plan, Way, block_size, run_block
-from inference.utility_values import Measured, utility_values
+from inference.utility_values import Measured, utility_values, with_ties
 from inference.world_plans import WorldPlans
 
 __all__ = ["NoisyWorld"]
@@ -178,7 +178,7 @@ class NoisyWorld:
     ) -> list[torch.Tensor]:
         """Find the noise of pinned draws; what is not pinned is drawn."""
         names = list(self.sites)
-        if not self._looped:
+        if not self.looped:
             block = Block(self.program, pins, number, key, names, [])
             try:
                 return self._found(run_abreast(block).happened.sites, number, rng)
@@ -202,7 +202,8 @@ class NoisyWorld:
         return parts
 
     @property
-    def _looped(self) -> bool:
+    def looped(self) -> bool:
+        """Whether the world runs one draw at a time."""
         said = schema.decode_attrs(self.plans.attrs).get("vectorised", {})
         return bool(self._way.refused) or str(said.get(schema.ERASED, "")).startswith("loop")
 
@@ -210,7 +211,7 @@ class NoisyWorld:
         self, states: np.ndarray, record: list[str], score: list[str]
     ) -> tuple[dict[str, torch.Tensor], np.ndarray]:
         number, noise = len(states), self._split(states)
-        if self._looped and not self._way.refused:
+        if self.looped and not self._way.refused:
             self._way = Way(refused="as when the worlds were drawn")
         size = block_size(self.plans.whole, scored=bool(score))
         plan = Plan(self.program, number, (self.plans.seed, _KEY), record, score, size)
@@ -254,7 +255,7 @@ class NoisyWorld:
         found = self.utility(Measured(named))
         if isinstance(found, xr.DataArray):
             found = found.transpose(*lead).values
-        worth = np.asarray(found, float).ravel()
+        worth = with_ties(np.asarray(found, float).ravel())
         if not np.isfinite(worth).all():
             raise MeasurementError(
                 f"the utility is {worth[~np.isfinite(worth)][0]} in an erased world that is rarer "

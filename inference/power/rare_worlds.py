@@ -30,6 +30,7 @@ divide the search space in half".
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,42 @@ __all__ = ["with_rare_worlds"]
 _METHODS = ("auto", "importance", "splitting")
 _OFTEN = 0.95
 """Quantile of what a disciple achieves: if chance is as good often enough, it is counted."""
+
+
+@dataclass(frozen=True)
+class _Splitting:
+    """How splitting is done."""
+
+    particles: int
+    steps: int
+    runs: int
+    most_bits: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Of which worlds rare ones are asked for, how good they must be, and how they are found."""
+
+    plans: WorldPlans
+    worlds: xr.DataTree
+    utility: Callable[..., Any]
+    values: xr.DataArray
+    target: float
+    method: str
+    splitting: _Splitting
+    progress: bool
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Tell what every group is of."""
+        names = self.plans.names
+        told = {n: fingerprint(self.values.sel({schema.DISCIPLE: n})) for n in names}
+        return {"utility": told, "target": self.target, "seed": int(self.splitting.seed)}
+
+    def rare(self, target: float) -> bool:
+        """Tell whether fewer erased draws are as good than can be counted."""
+        return int((self.values.values[0] >= target).sum()) < COUNTED
 
 
 def with_rare_worlds(
@@ -132,41 +169,28 @@ def with_rare_worlds(
     >>> "rare_ratios" in with_rare_worlds(ex.world, worlds, ex.disciples, high).children
     True
     """
-    _refuse_options(method, target, particles, steps, runs, most_bits, seed)
+    splitting = _Splitting(particles, steps, runs, most_bits, seed)
+    _refuse_options(method, target, splitting)
     plans = plans_of(world, worlds, disciples)
-    options = {"particles": particles, "steps": steps, "runs": runs, "most_bits": most_bits}
-    groups = _groups(plans, worlds, utility, method, target, int(seed), options, progress)
-    return _joined(worlds, groups)
-
-
-def _groups(
-    plans: WorldPlans,
-    worlds: xr.DataTree,
-    utility: Callable[..., Any],
-    method: str,
-    target: float | None,
-    seed: int,
-    options: dict[str, Any],
-    progress: bool,
-) -> dict[str, xr.Dataset]:
-    """Weigh what may be weighed, and split what else is too rare to be counted."""
-    drawn = schema.predictions(worlds)
-    values = utility_values(drawn, plans.names, utility)
+    values = utility_values(schema.predictions(worlds), plans.names, utility)
     best = _best(values) if target is None else float(target)
-    told = {n: fingerprint(values.sel({schema.DISCIPLE: n})) for n in plans.names}
-    attrs = {"utility": told, "target": best, "seed": seed}
+    asked = _Question(plans, worlds, utility, values, best, method, splitting, progress)
+    return _joined(worlds, _groups(asked))
+
+
+def _groups(asked: _Question) -> dict[str, xr.Dataset]:
+    """Weigh what may be weighed, and split what else is too rare to be counted."""
     groups: dict[str, xr.Dataset] = {}
-    if method == "auto" and not _rare(values, best):
+    if asked.method == "auto" and not asked.rare(asked.target):
         return groups
     trusted = False
-    if method != "splitting":
-        ratios, trusted = _ratios(plans, drawn, values, utility, attrs, method, progress)
+    if asked.method != "splitting":
+        ratios, trusted = _ratios(asked)
         groups |= {} if ratios is None else {schema.RARE_RATIOS: ratios}
-    if method == "importance" or (trusted and _slow(plans)):
+    if asked.method == "importance" or (trusted and _slow(asked.plans)):
         return groups
     try:
-        noisy = NoisyWorld(plans, drawn, utility)
-        groups |= _split(noisy, worlds, attrs, options, progress)
+        groups |= _split(asked)
     except WorldError:
         if not trusted:
             raise
@@ -187,30 +211,19 @@ def _best(values: xr.DataArray) -> float:
     return float(values.values[1:].max())
 
 
-def _rare(values: xr.DataArray, target: float) -> bool:
-    """Tell whether fewer erased draws reach the target than can be counted."""
-    return int((values.values[0] >= target).sum()) < COUNTED
-
-
-def _ratios(
-    plans: WorldPlans,
-    drawn: xr.Dataset,
-    values: xr.DataArray,
-    utility: Callable[..., Any],
-    attrs: dict[str, Any],
-    method: str,
-    progress: bool,
-) -> tuple[xr.Dataset | None, bool]:
+def _ratios(asked: _Question) -> tuple[xr.Dataset | None, bool]:
     """Weigh the draws of every disciple; and tell whether all their weights can be trusted."""
+    plans, values = asked.plans, asked.values
+    drawn = schema.predictions(asked.worlds)
     found, why, trusted = {}, {}, True
     with bar(
-        2 * plans.draws * plans.futures * (len(plans.names) - 1), "ratios", progress
+        2 * plans.draws * plans.futures * (len(plans.names) - 1), "ratios", asked.progress
     ) as shown:
         for name in plans.names[1:]:
             try:
-                found[name] = log_ratios(plans, drawn, name, utility, shown.update)
+                found[name] = log_ratios(plans, drawn, name, asked.utility, shown.update)
             except CounterfactualError as error:
-                if method == "importance":
+                if asked.method == "importance":
                     reason = str(error).rstrip(".")
                     raise type(error)(
                         f"disciple {name!r} cannot be weighed: {reason}. Use method='splitting'."
@@ -220,41 +233,45 @@ def _ratios(
         return None, False
     lead = [schema.DISCIPLE, *plans.lead]
     shape = len(found), *plans.shape
-    for name, (ratio, worth) in found.items():
+    for name, (ratio, erased_utility) in found.items():
         own = values.sel({schema.DISCIPLE: name}).values
-        if _rare(values, float(np.quantile(own, _OFTEN))):
-            shaped = ratio.reshape(plans.shape), worth.reshape(plans.shape)
+        if asked.rare(float(np.quantile(own, _OFTEN))):
+            shaped = ratio.reshape(plans.shape), erased_utility.reshape(plans.shape)
             trusted = trusted and judged_draws(*shaped, values.values[0], own).reliable
     variables = {
         kind: (lead, np.stack([pair[place] for pair in found.values()]).reshape(shape))
         for place, kind in enumerate(("log_ratio", "erased_utility"))
     }
-    told = schema.encode_attrs({**attrs, "not_weighed": why})
+    told = schema.encode_attrs({**asked.attrs, "not_weighed": why})
     return (
         xr.Dataset(variables, coords={schema.DISCIPLE: list(found)}, attrs=told),
         trusted and not why,
     )
 
 
-def _split(
-    noisy: NoisyWorld,
-    worlds: xr.DataTree,
-    attrs: dict[str, Any],
-    options: dict[str, Any],
-    progress: bool,
-) -> dict[str, xr.Dataset]:
+def _split(asked: _Question) -> dict[str, xr.Dataset]:
     """Split the erased worlds, and score those that reach the target."""
-    tail = _halved(noisy, attrs, options, progress)
+    noisy = NoisyWorld(asked.plans, schema.predictions(asked.worlds), asked.utility)
+    if noisy.looped:
+        each = asked.splitting.particles * asked.splitting.steps * asked.splitting.runs
+        warnings.warn(
+            f"the erased world runs one draw at a time, and splitting runs it {each:,} times a "
+            "bit: that takes long. Write it so that draws run at once (plates, no shapes of one "
+            "draw), or take fewer particles.",
+            ImpactWarning,
+            stacklevel=4,
+        )
+    tail, attrs = _halved(noisy, asked), asdict(asked.splitting) | asked.attrs
     if tail.given_up:
         top = tail.common
         warnings.warn(
-            f"splitting gave up at {options['most_bits']:g} bits, at utility {top:.6g} of "
-            f"{attrs['target']:.6g}: of better draws the bits are a lower bound. Let most_bits be "
+            f"splitting gave up at {asked.splitting.most_bits:g} bits, at utility {top:.6g} of "
+            f"{asked.target:.6g}: of better draws the bits are a lower bound. Let most_bits be "
             "larger.",
             ImpactWarning,
             stacklevel=4,
         )
-        attrs = {**attrs, "target": top, "wanted": attrs["target"]}
+        attrs = attrs | {"target": top, "wanted": asked.target}
         tail = tail.up_to(top)
     if not tail.reliable:
         warnings.warn(
@@ -263,22 +280,19 @@ def _split(
             ImpactWarning,
             stacklevel=4,
         )
-    groups = {schema.RARE_WORLDS: _labelled(tail, {**attrs, **options})}
-    scores = rare_scores(noisy, worlds, tail)
+    groups = {schema.RARE_WORLDS: _labelled(tail, attrs)}
+    scores = rare_scores(noisy, asked.worlds, tail)
     return groups | ({} if scores is None else {schema.RARE_SCORES: scores})
 
 
-def _halved(
-    noisy: NoisyWorld, attrs: dict[str, Any], options: dict[str, Any], progress: bool
-) -> SplitTail:
-    with bar(int(options["most_bits"]), "halvings", progress) as shown:
+def _halved(noisy: NoisyWorld, asked: _Question) -> SplitTail:
+    with bar(int(asked.splitting.most_bits), "halvings", asked.progress) as shown:
         return split_tail(
             noisy.start,
             noisy.evaluate,
-            attrs["target"],
-            seed=attrs["seed"],
+            asked.target,
             progress=lambda bits: shown.update(max(0, int(bits) - shown.n)),
-            **options,
+            **asdict(asked.splitting),
         )
 
 
@@ -313,22 +327,16 @@ def _joined(worlds: xr.DataTree, groups: Mapping[str, xr.Dataset]) -> xr.DataTre
     return tree
 
 
-def _refuse_options(
-    method: str,
-    target: float | None,
-    particles: int,
-    steps: int,
-    runs: int,
-    most_bits: float,
-    seed: int,
-) -> None:
+def _refuse_options(method: str, target: float | None, splitting: _Splitting) -> None:
     if method not in _METHODS:
         raise CounterfactualError(f"got method={method!r}; expected one of {list(_METHODS)}.")
     if target is not None and not np.isfinite(target):
         raise CounterfactualError(f"got target={target}; expected a finite utility.")
-    refuse_counts(0, seed=seed)
-    refuse_counts(20, particles=particles)
-    refuse_counts(1, steps=steps)
-    refuse_counts(2, runs=runs)
-    if not 1 <= most_bits < np.inf:
-        raise CounterfactualError(f"got most_bits={most_bits}; expected a number of at least 1.")
+    refuse_counts(0, seed=splitting.seed)
+    refuse_counts(20, particles=splitting.particles)
+    refuse_counts(1, steps=splitting.steps)
+    refuse_counts(2, runs=splitting.runs)
+    if not 1 <= splitting.most_bits < np.inf:
+        raise CounterfactualError(
+            f"got most_bits={splitting.most_bits}; expected a number of at least 1."
+        )

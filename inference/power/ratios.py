@@ -73,46 +73,48 @@ def log_ratios(
         raise WorldError("the utility asks for nothing that the world measures")
     _refuse_ruled_out(plans, drawn, let_in, sites, np.argsort(-chance.values.ravel())[:_BEST])
     rows = _rows(plans, drawn, name, sites)
+    off, measured = _looked(erased, sites, asked, rows, watch)
+    on, _ = _looked(let_in, sites, [], rows, watch)
     own = drawn.sel({schema.DISCIPLE: [name]})
-    count = rows.count
-    ratio = np.zeros(count)
-    measured: dict[str, np.ndarray] = {}
-
-    def read(program: Any, values: list[str]) -> Callable[[Looking, Pins, int], Any]:
-        def extract(happened: Pass) -> dict[str, torch.Tensor]:
-            found = {n: density_of(program, happened.sites[n]) for n in sites}
-            return found | {
-                f"value {n}": torch.as_tensor(happened.sites[n]["value"]) for n in values
-            }
-
-        return lambda way, pins, number: way.look(extract, pins, number)
-
-    def add(sign: float) -> Callable[[slice, dict[str, torch.Tensor]], None]:
-        def take(part: slice, found: dict[str, torch.Tensor]) -> None:
-            if part.start == 0:
-                ratio[...] = 0.0 if sign > 0 else total[...]
-            for n in sites:
-                density = found[n].reshape(part.stop - part.start, -1).double().sum(1)
-                ratio[part] += sign * density.numpy()
-            for n in asked if sign > 0 else []:
-                value = found[f"value {n}"].numpy()
-                kept = measured.setdefault(n, np.empty((count, *value.shape[1:]), value.dtype))
-                kept[part] = value
-
-        return take
-
-    total = ratio.copy()
-    Mapped(erased).over(read(erased, asked), rows, add(1.0), watch=watch)
-    total = ratio.copy()
-    Mapped(let_in).over(read(let_in, []), rows, add(-1.0), watch=watch)
     variables = {
         n: own[n]
         .transpose(schema.DISCIPLE, *plans.lead, ...)
         .copy(data=values.reshape(1, *plans.shape, *values.shape[1:]))
         for n, values in measured.items()
     }
-    worth = utility_values(xr.Dataset(variables), [name], utility)
-    return ratio, worth.values.ravel()
+    erased_utility = utility_values(xr.Dataset(variables), [name], utility)
+    return off - on, erased_utility.values.ravel()
+
+
+def _looked(
+    program: Program,
+    sites: list[str],
+    asked: list[str],
+    rows: Rows,
+    watch: Callable[[int], Any] | None = None,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Sum the log densities of sites in one world, by draw, and read off what is asked for."""
+    total = np.zeros(rows.count)
+    measured: dict[str, np.ndarray] = {}
+
+    def extract(happened: Pass) -> dict[str, torch.Tensor]:
+        found = {n: density_of(program, happened.sites[n]) for n in sites}
+        return found | {f"value {n}": torch.as_tensor(happened.sites[n]["value"]) for n in asked}
+
+    def look(way: Looking, pins: Pins, number: int) -> dict[str, torch.Tensor]:
+        return way.look(extract, pins, number)
+
+    def write(part: slice, found: dict[str, torch.Tensor]) -> None:
+        # Written, not added: a way that was refused begins again.
+        count = part.stop - part.start
+        total[part] = sum(found[n].reshape(count, -1).double().sum(1).numpy() for n in sites)
+        for n in asked:
+            value = found[f"value {n}"].numpy()
+            whole = measured.setdefault(n, np.empty((rows.count, *value.shape[1:]), value.dtype))
+            whole[part] = value
+
+    Mapped(program).over(look, rows, write, watch=watch)
+    return total, measured
 
 
 def _refuse_ruled_out(
@@ -125,20 +127,7 @@ def _refuse_ruled_out(
     every = _rows(plans, drawn, schema.ERASED, sites)
     draw = best if every.draw is None else every.draw[best]
     rows = Rows(every.past, len(best), draw, {n: v[best] for n, v in every.own.items()})
-    possible = dict.fromkeys(sites, True)
-
-    def extract(happened: Pass) -> dict[str, torch.Tensor]:
-        return {n: density_of(let_in, happened.sites[n]) for n in sites}
-
-    def look(way: Looking, pins: Pins, number: int) -> dict[str, torch.Tensor]:
-        return way.look(extract, pins, number)
-
-    def take(_: slice, found: dict[str, torch.Tensor]) -> None:
-        for n in sites:
-            possible[n] = bool(found[n].isfinite().all())
-
-    Mapped(let_in).over(look, rows, take)
-    never = [n for n in sites if not possible[n]]
+    never = [n for n in sites if not np.isfinite(_looked(let_in, [n], [], rows)[0]).all()]
     if never:
         raise WorldError(
             f"the disciple rules out values of {never} that the best of the erased draws have"

@@ -80,3 +80,33 @@ def lone(distribution):
         cm.measure("reach", pyro.sample("x", distribution(act(torch.zeros(())))))
 
     return world
+
+
+def towns(disciple):
+    """Two labelled cities, each a unit normal that the disciple moves."""
+    act = cm.wire(disciple, idle=torch.zeros(2))
+    with pyro.plate("city", 2):
+        seen = pyro.sample("seen", dist.Normal(act(torch.zeros(2)), 1.0))
+    cm.measure("visits", seen, dims=["city"])
+
+
+def single(disciple):
+    """A world that can be run for one draw at a time only: a unit normal, doubled below zero."""
+    act = cm.wire(disciple, idle=torch.zeros(()))
+    x = pyro.sample("x", dist.Normal(act(torch.zeros(())), 1.0))
+    cm.measure("reach", x if float(x) > 0 else 2 * x)
+
+
+def dialled(disciple):
+    """A unit normal beside a site that is made of no noise."""
+    act = cm.wire(disciple, idle=torch.zeros(()))
+    pyro.sample("dial", dist.FoldedDistribution(dist.Normal(1.0, 1.0)))
+    cm.measure("reach", pyro.sample("x", dist.Normal(act(torch.zeros(())), 1.0)))
+
+
+def told(disciple):
+    """A unit normal of which later evidence tells with error 1."""
+    act = cm.wire(disciple, idle=torch.zeros(()))
+    x = pyro.sample("x", dist.Normal(act(torch.zeros(())), 1.0))
+    pyro.sample("later", dist.Normal(x, 1.0))
+    cm.measure("reach", x)

@@ -86,13 +86,23 @@ def test_it_says_what_was_assumed():
     assert all(found[name].attrs["long_name"] for name in found)
 
 
+def test_an_endless_limit_is_none():
+    found, without = (delegation(100.0, [5.0, 50.0], COST, limit) for limit in (np.inf, None))
+    assert found.identical(without)
+    assert found.attrs["limit"] == 0
+
+
 def test_misuse_is_answered():
     with pytest.raises(CounterfactualError, match="ascending"):
         delegation([2.0, 1.0], 3.0, COST)
     with pytest.raises(CounterfactualError, match="ascending"):
         delegation([], 3.0, COST)
-    with pytest.raises(CounterfactualError, match="novel"):
+    with pytest.raises(CounterfactualError, match=r"got novel=1\.0"):
         delegation(1.0, 3.0, COST, novel=1.0)
+    with pytest.raises(CounterfactualError, match="got novel='half'"):
+        delegation(1.0, 3.0, COST, novel="half")
+    with pytest.raises(CounterfactualError, match="got the class cost=QuadraticCost"):
+        delegation(1.0, 3.0, QuadraticCost)
     with pytest.raises(CounterfactualError, match="power"):
         delegation(-1.0, 3.0, COST)
     with pytest.raises(CounterfactualError, match="instances"):

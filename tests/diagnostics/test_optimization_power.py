@@ -14,6 +14,7 @@ from counterfactual_models.errors import (
     WorldError,
 )
 from inference.arrays.order.achieved import SUMMARIES
+from inference.arrays.order.baselines import refined
 from inference.diagnostics.optimization_power import optimization_power
 from inference.schema import encode_attrs
 from inference.utility_values import fingerprint, utility_values
@@ -145,8 +146,8 @@ def test_futures_count_for_what_they_know():
     np.testing.assert_allclose(errors[1], single["mcse"].sel(summary="mean_tail"), rtol=1e-3)
 
 
-def test_bits_of_draws_and_tail_of_a_normal():
-    found = optimization_power(drawn(shifted(1.0, seed=2, shape=(4, 5000))), clips, levels=50)
+def test_bits_of_draws_and_the_tail_are_those_of_a_normal_law():
+    found = optimization_power(drawn(shifted(1.0, seed=2, shape=(4, 5000))), clips, points=50)
     own = found.isel(disciple=0)
     exact = -stats.norm.logsf(own["utility"]) / LN2
     seen = exact < 8
@@ -175,8 +176,10 @@ def test_censored_bits_hold_in_95_cases_of_100():
     held = 0
     for seed in range(400):
         off = np.random.default_rng(seed).normal(size=200)
-        bound = float(np.log2(200 / 3))
-        held += -stats.norm.logsf(off.max()) / LN2 >= bound - 0.01
+        beyond = np.nextafter(off.max(), np.inf)
+        bits, censored = refined(off, independent=200.0).bits(np.array([beyond]))
+        held += -stats.norm.logsf(beyond) / LN2 >= bits[0]
+        assert censored[0]
     assert held >= 370
     values = shifted(9.0, shape=(4, 50))
     with pytest.warns(ImpactWarning):
@@ -204,8 +207,11 @@ def test_splitting_that_cannot_be_trusted_is_told():
     values = shifted(7.0)
     levels, masses = normal_runs()
     doubted = split(values, levels, masses, reliable=False, reasons=["runs do not agree"])
-    own = optimization_power(tree(values, rare_worlds=doubted), clips).isel(disciple=0)
+    with pytest.warns(ImpactWarning, match="not to be trusted: of 'greedy'.*runs do not agree"):
+        own = optimization_power(tree(values, rare_worlds=doubted), clips).isel(disciple=0)
     assert not own["reliable"].item() and "runs do not agree" in own["reason"].item()
+    assert np.isinf(own["upper"]).all() and np.isinf(own["mcse"]).all()
+    assert own["lower"].sel(summary="median") < 11  # what 4000 draws tell without it
     # Where draws can be counted there is no need of it.
     near = shifted(1.0)
     doubted = split(near, levels, masses, reliable=False, reasons=["runs do not agree"])
@@ -240,9 +246,58 @@ def test_importance_of_heavy_weights_is_told():
     rng = np.random.default_rng(0)
     values = np.stack([rng.exponential(size=(4, 1000)) - 30, rng.exponential(0.05, (4, 1000))])
     ratio = 19 * values[1:] - np.log(20)
-    own = optimization_power(tree(values, rare_ratios=weighed(values, ratio)), clips)
+    with pytest.warns(ImpactWarning, match="not to be trusted"):
+        own = optimization_power(tree(values, rare_ratios=weighed(values, ratio)), clips)
     own = own.isel(disciple=0)
     assert not own["reliable"].item() and own["khat"] > 0.7 and "k-hat" in own["reason"].item()
+
+
+@pytest.mark.parametrize(("shift", "known"), [(2.0, True), (8.0, False)])
+def test_the_mean_of_a_strong_disciple_hangs_on_worlds_that_no_draw_shows(shift, known):
+    """Of the tail's own mean: -log2 Phi(-shift / sqrt 2)."""
+    values = shifted(shift)
+    levels, masses = normal_runs(highest=12.0)
+    worlds = tree(values, rare_worlds=split(values, levels, masses, lower=100.0))
+    own = optimization_power(worlds, clips).isel(disciple=0).sel(summary="mean_tail")
+    truth = -stats.norm.logsf(shift / np.sqrt(2)) / LN2
+    assert np.isfinite(own["mcse"]) == known
+    assert ("worse than any drawn" in own["reason"].item()) != known
+    assert own["lower"] < truth
+    if not known:
+        assert own["lower"] == pytest.approx(np.log2(4000 / 3), abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("bits_lost", "narrow", "method"),
+    [
+        (6.0, False, "importance"),
+        (0.0, False, "splitting"),
+        (-6.0, False, "splitting"),
+        (6.0, True, "splitting"),
+    ],
+    ids=["lost", "agree", "more ways", "heavy weights"],
+)
+def test_splitting_that_lost_a_way_gives_way_to_weights_that_show_it(bits_lost, narrow, method):
+    """Only where these weights can be trusted, and only if splitting found less, not more."""
+    values = shifted(5.0)
+    ratio = 12.5 - 5.0 * values[1:]
+    if narrow:
+        values[1] = 5.0 + 0.02 * (values[1] - 5.0)
+        ratio = stats.norm.logpdf(values[1:]) - stats.norm.logpdf(values[1:], 5.0, 0.02)
+    levels, masses = normal_runs()
+    found = optimization_power(
+        tree(
+            values,
+            rare_worlds=split(values, levels, masses - bits_lost * LN2),
+            rare_ratios=weighed(values, ratio),
+        ),
+        clips,
+    ).isel(disciple=0)
+    assert found["method"].item() == method and found["reliable"].item()
+    median = found.sel(summary="median")
+    truth = -stats.norm.logsf(5.0) / LN2
+    lost = bits_lost if method == "splitting" else 0.0
+    assert abs(median["bits"] - truth - lost) < 4 * median["mcse"]
 
 
 @pytest.mark.parametrize("kind", ["rare_worlds", "rare_ratios"])
@@ -281,6 +336,13 @@ def test_extremes_give_numbers_or_infinite_limits_and_never_nan():
         assert (found["lower"] <= found["bits"] + 1e-9).all(), name
         assert (found["bits"] <= found["upper"] + 1e-9).all(), name
     assert abs(found["bits"].sel(summary="mean_tail").item() - 2.06) < 0.5
+
+
+def test_what_is_worse_than_every_erased_draw_has_no_lower_end_of_log2_n():
+    found = optimization_power(drawn(shifted(-9.0, shape=(4, 500))), clips).isel(disciple=0)
+    ordinal = found.sel(summary="log2_n")
+    assert ordinal["lower"] == -np.inf and ordinal["upper"] >= ordinal["bits"]
+    assert np.isfinite(found["lower"].sel(summary=["median", "mean_tail", "expected"])).all()
 
 
 def test_few_effective_draws_are_warned_of():

@@ -11,7 +11,7 @@ from counterfactual_models.errors import DiscipleError, ImpactWarning, Measureme
 from inference.diagnostics.optimization_power import optimization_power
 from inference.diagnostics.power_chain import power_chain
 from inference.schema import encode_attrs
-from inference.utility_values import fingerprint
+from inference.utility_values import fingerprint, utility_values
 
 LN2 = np.log(2)
 
@@ -88,9 +88,10 @@ def test_splitting_serves_what_is_held_against_the_erased_world():
     sf = stats.norm.sf(np.append(grid, np.inf))
     mass = np.log(np.maximum(sf[:-1] - sf[1:], 1e-300))
     dims = ["rare_run", "rare_draw"]
-    told = {n: xr.DataArray(v) for n, v in zip(("erased", "tuned", "far"), values, strict=True)}
+    drawn = worlds(values, ("tuned", "far"))["predictions"].to_dataset()
+    told = utility_values(drawn, ["erased", "tuned", "far"], rank)
     attrs = {
-        "utility": {n: fingerprint(v) for n, v in told.items()},
+        "utility": {n: fingerprint(told.sel(disciple=n)) for n in ("erased", "tuned", "far")},
         "reliable": True,
         "reasons": [],
         "lower": 0.0,

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from pictures import figure_of, words
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.delegation import LinearCost, QuadraticCost
@@ -19,24 +20,15 @@ def phases():
     return delegation(POWER, INSTANCES, QuadraticCost(0.5, fixed=18.0), limit=12.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def picture(phases):
     found = plot_delegation(phases)
     yield found
     plt.close(figure_of(found))
 
 
-def figure_of(picture):
-    return picture.viz["figure"].item()
-
-
 def axes(picture, name):
     return picture.viz["plot"][name].item()
-
-
-def texts(picture):
-    found = [text.get_text() for text in figure_of(picture).findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
 
 
 def test_every_cell_has_the_colour_of_its_regime(picture, phases):
@@ -44,14 +36,36 @@ def test_every_cell_has_the_colour_of_its_regime(picture, phases):
     assert (np.array(REGIMES)[codes.astype(int)] == phases["regime"].values).all()
 
 
-def test_a_region_is_named_inside_itself(picture, phases):
+def named_there(picture, phases):
+    """The names of regions, and the regimes that they stand on."""
     panel = axes(picture, "phase")
     named = {text.get_text(): text for text in panel.texts if text.get_text() in REGIMES}
-    assert set(named) == set(REGIMES)
+    found = {}
     for name, text in named.items():
         across, up = (panel.transAxes + panel.transData.inverted()).transform(text.get_position())
         there = phases["regime"].sel(power=up, instances=across, method="nearest")
-        assert there.item() == name
+        found[name] = there.item()
+    return found
+
+
+def test_a_region_is_named_inside_itself(picture, phases):
+    assert named_there(picture, phases) == dict(zip(REGIMES, REGIMES, strict=True))
+
+
+@pytest.mark.parametrize(
+    "grids",
+    [
+        (np.linspace(100, 2000, 60), np.linspace(1, 1000, 150)),
+        (np.r_[np.linspace(1, 30, 100), np.linspace(31, 2000, 20)], np.geomspace(1, 1000, 60)),
+    ],
+)
+def test_regions_are_named_inside_themselves_on_grids_not_spaced_as_their_axes(grids):
+    found = delegation(*grids, QuadraticCost(300.0, fixed=75.0))
+    picture = plot_delegation(found)
+    named = named_there(picture, found)
+    assert len(named) >= 2
+    assert all(name == there for name, there in named.items())
+    plt.close(figure_of(picture))
 
 
 def test_the_border_is_where_search_begins(picture, phases):
@@ -84,13 +98,13 @@ def test_lines_stay_within_their_panels(picture):
 
 
 def test_the_cost_and_the_limit_are_written_below(picture):
-    assert "QuadraticCost(fixed=18" in texts(picture)
-    assert "At most 12 bits at run time." in texts(picture)
+    assert "QuadraticCost(fixed=18" in words(picture)
+    assert "At most 12 bits at run time." in words(picture)
 
 
 def test_borders_that_coincide_are_named_once():
     picture = plot_delegation(delegation(POWER, INSTANCES, LinearCost(3.0, fixed=20.0)))
-    assert "N₁ = N₂" in texts(picture)
+    assert "N₁ = N₂" in words(picture)
     plt.close(figure_of(picture))
 
 
@@ -104,6 +118,7 @@ def test_grids_without_search_or_by_factors_are_drawn(power):
 
 
 def test_misuse_is_answered(phases):
+    before = plt.get_fignums()
     with pytest.raises(CounterfactualError, match=r"delegation\(power, instances, cost\)"):
         plot_delegation(phases.drop_vars("some_from"))
     with pytest.raises(CounterfactualError, match="a single value of power"):
@@ -114,7 +129,7 @@ def test_misuse_is_answered(phases):
         plot_delegation(phases, powers=range(10, 60, 10))
     with pytest.raises(CounterfactualError, match="guessed"):
         plot_delegation(phases.assign(regime=phases["regime"].str.replace("mixed", "guessed")))
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
 
 
 def test_the_users_settings_stay(phases):

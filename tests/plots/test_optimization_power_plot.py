@@ -7,11 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from pictures import figure_of, words
 from scipy.stats import norm
 
 from counterfactual_models.errors import CounterfactualError, DiscipleError
 from inference.plots import style
-from inference.plots.direct_labels import odds, odds_ticks
+from inference.plots.direct_labels import give_or_take, odds, odds_ticks, one_line
 from inference.plots.optimization_power_plot import plot_optimization_power
 
 SUMMARIES = ["median", "mean_tail", "expected", "log2_n", "cramer", "buffered", "certainty"]
@@ -57,7 +58,7 @@ def made(shifts, *, counted=12.0, estimated=None, draws=500, spread=0.5, futures
             "bits": (own, numbers),
             "mcse": (own, np.full_like(numbers, 0.13)),
             "lower": (own, numbers - 0.3),
-            "upper": (own, numbers + 0.3),
+            "upper": (own, np.where(share[:, None] > 0.5, np.inf, numbers + 0.3)),
             "chance": (own, np.tile(chance, (len(names), 1))),
             "method": ("disciple", np.array(["counting"] * len(names), dtype=object)),
             "reason": ("disciple", np.array([""] * len(names), dtype=object)),
@@ -79,29 +80,21 @@ def made(shifts, *, counted=12.0, estimated=None, draws=500, spread=0.5, futures
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def power():
     return made({"modest": 0.2, "greedy": 2.9, "best of $16$ in the winter of 2031": 1.9})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def picture(power):
+    """Only read: pictures that are changed are drawn by who changes them."""
     found = plot_optimization_power(power)
     yield found
     plt.close(figure_of(found))
 
 
-def figure_of(picture):
-    return picture.viz["figure"].item()
-
-
 def axes(picture, name):
     return picture.viz["plot"][name].item()
-
-
-def texts(picture):
-    found = [text.get_text() for text in figure_of(picture).findobj(mpl.text.Text)]
-    return " ".join(found).replace("\n", " ")
 
 
 def test_every_disciple_stands_at_its_median_with_bars_over_most_of_its_worlds(picture, power):
@@ -132,7 +125,7 @@ def test_rows_are_sorted_by_bits_and_named(picture):
         style.shortened("best of $16$ in the winter of 2031", 24),
         "modest",
     ]
-    assert "$16$" in texts(picture)
+    assert "$16$" in words(picture)
 
 
 def test_the_tail_is_drawn_in_pieces_by_method_without_holes(power):
@@ -146,7 +139,7 @@ def test_the_tail_is_drawn_in_pieces_by_method_without_holes(power):
         np.testing.assert_array_equal(drawn[0], counted)
         assert (drawn[0] & drawn[1]).sum() == 1, "the second begins where the first ends"
         assert lines[0].get_linestyle() == "-" != lines[1].get_linestyle()
-        assert ("at least" if second == "bound" else "by splitting") in texts(picture)
+        assert ("at least" if second == "bound" else "by splitting") in words(picture)
         plt.close(figure_of(picture))
 
 
@@ -155,16 +148,79 @@ def test_what_no_erased_world_reaches_is_a_bound():
     label = picture.viz["label"]["plane"]
     assert label.sel(disciple="maximiser").item().get_text() == "maximiser\n≥ 12 bits"
     assert "≥" not in label.sel(disciple="greedy").item().get_text()
-    assert "count as a 95 % lower bound (maximiser)" in texts(picture)
-    assert "goes on" in texts(picture)
+    assert "count as a 95 % lower bound (maximiser)" in words(picture)
+    assert "goes on" in words(picture)
     plt.close(figure_of(picture))
 
 
 def test_nothing_is_called_a_bound_where_nothing_is_censored():
     picture = plot_optimization_power(made({"greedy": 1.0}))
-    assert "≥" not in texts(picture)
-    assert "goes on" not in texts(picture)
+    assert "≥" not in words(picture)
+    assert "goes on" not in words(picture)
     plt.close(figure_of(picture))
+
+
+def test_the_interval_of_the_median_is_that_of_the_diagnostic(picture, power):
+    for name in power["disciple"].values:
+        (line,) = picture.viz["interval"]["rows"].sel(disciple=name).item().get_segments()
+        own = power.sel(disciple=name, summary="median")
+        np.testing.assert_allclose(line[:, 0], [own["lower"], own["upper"]])
+
+
+def test_bits_without_an_upper_end_are_a_bound_and_their_interval_goes_on():
+    power = made({"greedy": 2.0, "modest": 0.2})
+    place = SUMMARIES.index("expected")
+    power["upper"].values[0, [0, place]] = np.inf
+    picture = plot_optimization_power(power)
+    assert "≥" in picture.viz["label"]["plane"].sel(disciple="greedy").item().get_text()
+    assert words(picture).count("≥") == 3, "in the label, the table, and what explains it"
+    (line,) = picture.viz["interval"]["rows"].sel(disciple="greedy").item().get_segments()
+    assert line[1, 0] == axes(picture, "rows").get_xlim()[1]
+    plt.close(figure_of(picture))
+
+
+def test_results_without_intervals_are_drawn_as_they_were(power):
+    power = made({"maximiser": 9.0, "greedy": 1.0}).drop_vars(["lower", "upper"])
+    picture = plot_optimization_power(power)
+    assert "≥ 12 bits" in words(picture)
+    plt.close(figure_of(picture))
+
+
+@pytest.mark.parametrize("values", [5, 40])
+def test_the_tail_of_a_discrete_utility_goes_in_steps(values):
+    power = made({"greedy": 2.0})
+    levels = np.linspace(-2.5, 4.0, 200)
+    resting = np.ceil((levels + 2.5) / 6.5 * values) / values * 6.5
+    tail = {"tail_bits": resting, "tail_lower": resting, "tail_upper": resting}
+    power = power.drop_dims("level").assign(
+        {name: ("level", value) for name, value in tail.items()}
+        | {"tail_utility": ("level", levels)}
+        | {"tail_method": ("level", np.array(["counting"] * 200, dtype=object))}
+    )
+    styles = []
+    for each in (power, power.assign({name: ("level", levels + 2.5) for name in tail})):
+        picture = plot_optimization_power(each)
+        lines = [one for one in axes(picture, "plane").get_lines() if len(one.get_xdata()) > 9]
+        styles.append(lines[0].get_drawstyle())
+        plt.close(figure_of(picture))
+    assert styles == ["steps-pre", "default"]
+
+
+def test_names_of_several_lines_or_none_are_written_on_one():
+    picture = plot_optimization_power(made({"a\nb\nc": 2.0, "": 1.0}))
+    labels = [text.get_text() for text in axes(picture, "rows").get_yticklabels()]
+    assert labels == ["a b c", "(no name)"]
+    said = picture.viz["label"]["plane"].sel(disciple="a\nb\nc").item().get_text()
+    assert said.startswith("a b c\n")
+    plt.close(figure_of(picture))
+
+
+def test_numbers_are_written_with_their_errors():
+    assert give_or_take(-0.004, 0.02) == "0.00 ± 0.02"
+    assert give_or_take(-0.0, float("nan")) == "0"
+    assert give_or_take(-0.26, 0.1) == "−0.3 ± 0.1"
+    assert give_or_take(3.5, float("inf")) == "3.5 ± ∞"
+    assert one_line(" a\n\tb ") == "a b"
 
 
 def test_the_right_axis_gives_odds(picture):
@@ -181,15 +237,16 @@ def test_sixty_bits_are_drawn_and_called_odds_of_ten_to_eighteen():
 
 
 def test_what_is_not_reliable_is_hollow_and_the_reason_is_given(power):
+    power = power.copy(deep=True)
     power["reliable"].values[1] = False
-    power["reason"].values[1] = "k-hat 0.91"
+    power["reason"].values[1] = "k-hat\n 0.91"
     picture = plot_optimization_power(power)
     faces = {
         name: picture.viz["point"]["plane"].sel(disciple=name).item().get_facecolor()[0]
         for name in ("modest", "greedy")
     }
     assert faces["greedy"].tolist() == [1, 1, 1, 1] != faces["modest"].tolist()
-    assert "Not reliable: greedy: k-hat 0.91." in texts(picture)
+    assert "Not reliable: greedy: k-hat 0.91." in words(picture)
     plt.close(figure_of(picture))
 
 
@@ -209,7 +266,7 @@ def test_at_most_so_many_disciples_are_drawn_and_the_picture_says_so():
     picture = plot_optimization_power(many, max_rows=3)
     labels = [text.get_text() for text in axes(picture, "rows").get_yticklabels()]
     assert labels == ["disciple 19", "disciple 18", "disciple 17"]
-    assert "3 of 20 disciples are shown: those with most bits." in texts(picture)
+    assert "3 of 20 disciples are shown: those with most bits." in words(picture)
     plt.close(figure_of(picture))
 
 
@@ -221,7 +278,7 @@ def test_a_constant_utility_is_drawn():
     flat["tail_method"] = "level", np.array(["counting"] * flat.sizes["level"], dtype=object)
     picture = plot_optimization_power(flat)
     figure_of(picture).canvas.draw()
-    assert "0 bits" in texts(picture)
+    assert "0 bits" in words(picture)
     plt.close(figure_of(picture))
 
 
@@ -243,6 +300,7 @@ def test_round_odds_stay_few_and_within_the_axis():
 
 
 def test_misuse_is_answered(power):
+    before = plt.get_fignums()
     with pytest.raises(DiscipleError, match="Did you mean 'greedy'"):
         plot_optimization_power(power, disciples="gredy")
     with pytest.raises(CounterfactualError, match=r"optimization_power\(worlds"):
@@ -253,10 +311,15 @@ def test_misuse_is_answered(power):
     wrong["op_bits"].values[0, 0, 0] = np.inf
     with pytest.raises(CounterfactualError, match="'op_bits' that is not finite"):
         plot_optimization_power(wrong)
-    power["tail_method"].values[3] = "guessing"
+    wrong = power.copy(deep=True)
+    wrong["bits"].values[1, 2] = np.nan
+    with pytest.raises(CounterfactualError, match="'bits' that is not finite"):
+        plot_optimization_power(wrong)
+    wrong = power.copy(deep=True)
+    wrong["tail_method"].values[3] = "guessing"
     with pytest.raises(CounterfactualError, match="guessing"):
-        plot_optimization_power(power)
-    assert plt.get_fignums() == []
+        plot_optimization_power(wrong)
+    assert plt.get_fignums() == before
 
 
 def test_the_users_settings_stay(power):

@@ -5,7 +5,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from closed_forms.rare import EXAM, reach, steady, walk, worlds_of
+from closed_forms.rare import EXAM, reach, single, steady, told, towns, walk, worlds_of
 from scipy import stats
 
 import counterfactual_models as cm
@@ -44,6 +44,33 @@ def test_the_first_states_are_draws_of_the_erased_world(walked):
     assert stats.kstest(states[:, 1:].ravel(), "norm").pvalue > 1e-3
 
 
+def test_the_future_is_drawn_anew_and_what_the_evidence_tells_is_kept(walked):
+    states = noisy(walk, walked).start(np.random.default_rng(0), 300)
+    skill = walked["posterior"]["skill"].values
+    steps = walked["predictions"]["steps"].sel(disciple="erased").values - 0.1 * skill[..., None]
+    assert nearest(states[:, 0], skill).max() < 1e-5
+    assert np.median(nearest(states[:, 1:], steps)) > 1e-5
+    free = worlds_of(walk, PUSH)
+    states = noisy(walk, free).start(np.random.default_rng(0), 300)
+    assert np.median(nearest(states[:, 0], free["posterior"]["skill"].values)) > 1e-5
+    assert stats.kstest(states.ravel(), "norm").pvalue > 1e-3
+
+
+def test_noise_that_later_evidence_tells_of_is_kept():
+    with pytest.warns(cm.errors.ImpactWarning, match="after the switch"):
+        worlds = worlds_of(told, PUSH, {"later": torch.tensor(1.0)})
+    states = noisy(told, worlds).start(np.random.default_rng(0), 100)
+    drawn = worlds["predictions"]["x"].sel(disciple="erased").values
+    assert nearest(states[:, 0], drawn).max() < 1e-5
+
+
+def nearest(numbers, others):
+    """How far every number is from the nearest of others."""
+    ordered = np.append(np.sort(others, axis=None), np.inf)
+    at = np.searchsorted(ordered, numbers)
+    return np.minimum(ordered[at] - numbers, np.abs(numbers - ordered[at - 1]))
+
+
 def test_fewer_draws_than_states_are_taken_again(walked):
     assert noisy(walk, walked).start(np.random.default_rng(0), 1500).shape == (1500, 11)
 
@@ -60,12 +87,6 @@ def test_values_of_all_sites_come_back_by_name(walked):
 
 
 def test_labels_of_a_measurement_are_there_for_the_utility():
-    def towns(disciple):
-        act = cm.wire(disciple, idle=torch.zeros(2))
-        with pyro.plate("city", 2):
-            seen = pyro.sample("seen", dist.Normal(act(torch.zeros(2)), 1.0))
-        cm.measure("visits", seen, dims=["city"])
-
     far = {"push": lambda still: still + 6.0}
     worlds = worlds_of(towns, far, coords={"city": ["paris", "rome"]})
     for utility, place in (
@@ -129,8 +150,9 @@ def test_a_scaled_latent_is_refused_since_no_noise_makes_its_draws():
         act = cm.wire(disciple, idle=torch.zeros(()))
         cm.measure("reach", pyro.sample("x", dist.Normal(skill + act(skill), 1.0)))
 
-    with pytest.raises(WorldError, match="'skill' is scaled or masked"):
-        noisy(scaled, worlds_of(scaled, PUSH, method="importance"))
+    worlds = worlds_of(scaled, PUSH, method="hmc", draws=25)
+    with pytest.raises(WorldError, match=r"'skill' is scaled or masked.*no noise makes them"):
+        noisy(scaled, worlds)
 
 
 def test_what_was_not_kept_is_drawn_anew_for_each_run():
@@ -149,11 +171,6 @@ def test_what_was_not_kept_is_drawn_anew_for_each_run():
 
 
 def test_a_world_for_one_draw_is_run_one_by_one():
-    def single(disciple):
-        act = cm.wire(disciple, idle=torch.zeros(()))
-        x = pyro.sample("x", dist.Normal(act(torch.zeros(())), 1.0))
-        cm.measure("reach", x if float(x) > 0 else 2 * x)
-
     worlds = worlds_of(single, PUSH, draws=30)
     assert schema.decode_attrs(worlds.attrs)["vectorised"]["erased"].startswith("loop")
     found = noisy(single, worlds)

@@ -7,7 +7,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from closed_forms.rare import LN2, lone, rarely, reach, split_bits, worlds_of
+from closed_forms.rare import LN2, lone, rarely, reach, split_bits, told, worlds_of
 from scipy import stats
 
 import counterfactual_models as cm
@@ -124,12 +124,6 @@ def test_large_numbers_in_single_precision_are_split_at_their_rounding():
 
 
 def test_evidence_after_the_switch_is_split_from_what_it_leaves():
-    def told(disciple):
-        act = cm.wire(disciple, idle=torch.zeros(()))
-        x = pyro.sample("x", dist.Normal(act(torch.zeros(())), 1.0))
-        pyro.sample("later", dist.Normal(x, 1.0))
-        cm.measure("reach", x)
-
     push = {"push": lambda still: still + 1.0}
     with pytest.warns(ImpactWarning, match="after the switch"):
         worlds = worlds_of(told, push, {"later": torch.tensor(1.0)}, draws=500)

@@ -5,7 +5,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from closed_forms.rare import EXAM, LN2, WALK, rarely, reach, steady, walk, worlds_of
+from closed_forms.rare import EXAM, LN2, WALK, rarely, reach, split_bits, steady, walk, worlds_of
 from scipy import stats
 
 import counterfactual_models as cm
@@ -34,6 +34,7 @@ def test_the_slope_of_a_walk_is_that_of_its_normal_law(walked, target):
     assert tree["rare_scores"]["exam"].dims == ("rare_run",)
     assert decode_attrs(tree["rare_scores"].attrs)["target"] == target
     found = power_gradient(tree)
+    assert found.attrs["bits"] == pytest.approx(split_bits(tree)[0])
     # The mean of the walk moves by 0.8 (2 * 0.5 less 0.2 of shrinkage, times 10 * 0.1) per unit.
     at = (target - 0.8) / WALK.std()
     hazard = np.exp(stats.norm.logpdf(at) - stats.norm.logsf(at)) / WALK.std()

@@ -1,5 +1,7 @@
 """Does a tree get the rare worlds it needs, and nothing else; and are wrong questions refused?"""
 
+import warnings
+
 import numpy as np
 import pyro
 import pyro.distributions as dist
@@ -10,11 +12,14 @@ from closed_forms.rare import (
     EXAM,
     LN2,
     WALK,
+    dialled,
     lone,
     rarely,
     reach,
+    single,
     split_bits,
     steady,
+    towns,
     walk,
     worlds_of,
 )
@@ -30,9 +35,11 @@ from counterfactual_models.errors import (
     MeasurementError,
     WorldError,
 )
+from inference.arrays.order.splitting import split_tail
 from inference.diagnostics import optimization_power
 from inference.schema import decode_attrs
 
+STILL = dist.Normal(0.0, 1.0)
 STRONG = {"strong": steady(2.0)}
 SMALL = {"particles": 200, "steps": 8}
 
@@ -110,17 +117,11 @@ def test_a_second_call_takes_the_place_of_the_first(walked, split):
 
 
 def test_labelled_and_summed_measurements_serve_as_utility():
-    def towns(disciple):
-        act = cm.wire(disciple, idle=torch.zeros(2))
-        with pyro.plate("city", 2):
-            seen = pyro.sample("n", dist.Normal(act(torch.zeros(2)), 1.0))
-        cm.measure("seen", seen, dims=["city"])
-
     push = {"push": lambda still: still + 4.0}
     worlds = worlds_of(towns, push, coords={"city": ["paris", "rome"]}, futures=3)
     for utility, spread in (
-        (lambda m: m["seen"].sel(city="paris"), 1.0),
-        (lambda m: m["seen"].sum("city"), np.sqrt(2)),
+        (lambda m: m["visits"].sel(city="paris"), 1.0),
+        (lambda m: m["visits"].sum("city"), np.sqrt(2)),
     ):
         tree = rarely(
             towns, worlds, push, utility, method="splitting", target=5.0 * spread, **SMALL
@@ -176,33 +177,71 @@ def test_what_is_too_rare_to_go_to_is_given_up_and_the_rest_is_believed():
     assert 17 < bits < 21
 
 
-def test_auto_counts_then_weighs_then_splits(walked):
-    idle = {"idle": steady(0.0), "mild": steady(0.3), "strong": steady(2.0)}
-    worlds = worlds_of(walk, idle, EXAM)
-    counted = rarely(walk, worlds, idle, reach, target=0.0)
-    assert not [n for n in counted.children if n.startswith("rare")]
-    both = rarely(walk, worlds, idle, reach, target=15.0, **SMALL)
-    groups = {n for n in both.children if n.startswith("rare")}
-    assert {"rare_ratios"} <= groups
-    found = optimization_power(
-        rarely(walk, walked, STRONG, reach, method="splitting", **SMALL), reach
-    ).sel(disciple="strong")
+def groups_of(tree):
+    return {n for n in tree.children if n.startswith("rare")}
+
+
+def test_auto_leaves_alone_what_can_be_counted_and_else_weighs_and_splits():
+    pushes = {"idle": steady(0.0), "mild": steady(0.3), "strong": steady(2.0)}
+    worlds = worlds_of(walk, pushes, EXAM)
+    assert groups_of(rarely(walk, worlds, pushes, reach, target=0.0)) == set()
+    both = rarely(walk, worlds, pushes, reach, target=11.0, **SMALL)
+    assert groups_of(both) == {"rare_ratios", "rare_worlds"}
+
+
+def test_auto_weighs_alone_where_that_is_trusted_and_splitting_is_slow_or_has_no_noise():
+    """Without trust, what is slow is split nevertheless, and what has no noise refused."""
+    push = {"push": lambda still: 0 * still + 2.0}
+    narrow = {"narrow": lambda still: 0 * still + 2.5 + 0.01 * pyro.sample("die", STILL)}
+    little = {"target": 2.5, "particles": 20, "steps": 1}
+    for world in (single, dialled):
+        assert groups_of(rarely(world, known(world, push), push, reach)) == {"rare_ratios"}
+    untrusted = known(single, narrow)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImpactWarning)
+        tree = rarely(single, untrusted, narrow, reach, **little)
+    assert groups_of(tree) == {"rare_worlds"}
+    with pytest.raises(WorldError, match="several values become one"):
+        rarely(dialled, known(dialled, narrow), narrow, reach, **little)
+
+
+def known(world, disciples):
+    return worlds_of(world, disciples, draws=250)
+
+
+def test_bits_of_all_draws_of_a_split_walk_are_those_of_its_law(walked):
+    tree = rarely(walk, walked, STRONG, reach, method="splitting", **SMALL)
+    found = optimization_power(tree, reach).sel(disciple="strong")
     exact = -WALK.logsf(found["utility"].values) / LN2
     apart = float(np.mean(found["op_bits"].values - exact))
     assert abs(apart) < 4 * float(found["mcse"].sel(summary="expected"))
 
 
-def test_a_world_for_one_draw_is_split_one_by_one():
-    def single(disciple):
-        act = cm.wire(disciple, idle=torch.zeros(()))
-        x = pyro.sample("x", dist.Normal(act(torch.zeros(())), 1.0))
-        cm.measure("reach", x if float(x) > 0 else 2 * x)
+def test_runs_that_gave_up_still_judge_what_all_of_them_reached():
+    def evaluate(states):
+        return states[:, 0], np.zeros(len(states))
 
+    def start(rng, number):
+        return rng.standard_normal((number, 1))
+
+    tail = split_tail(start, evaluate, 9.0, particles=200, most_bits=20, seed=1)
+    assert tail.given_up and tail.bits == np.inf and 4.5 < tail.common < 9.0
+    for target in (3.0, 4.0, tail.common):
+        lower = tail.up_to(target)
+        assert lower.target == target and lower.reliable and not len(lower.last)
+        assert abs(lower.bits + stats.norm.logsf(target) / LN2) < 4 * lower.mcse
+        np.testing.assert_array_equal(lower.log_weight, tail.log_weight)
+    with pytest.raises(CounterfactualError, match="which all runs reached"):
+        tail.up_to(tail.common + 0.1)
+
+
+def test_a_world_for_one_draw_is_split_one_by_one():
     push = {"push": lambda still: still + 3.0}
     worlds = worlds_of(single, push, draws=30)
-    tree = rarely(
-        single, worlds, push, reach, method="splitting", target=3.0, particles=30, steps=4
-    )
+    with pytest.warns(ImpactWarning, match="one draw at a time, and splitting runs it 480 times"):
+        tree = rarely(
+            single, worlds, push, reach, method="splitting", target=3.0, particles=30, steps=4
+        )
     bits, error, _ = split_bits(tree)
     assert abs(bits + stats.norm.logsf(3.0) / LN2) < 4 * error
 

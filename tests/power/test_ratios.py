@@ -11,7 +11,9 @@ from closed_forms.rare import (
     lone,
     rarely,
     reach,
+    single,
     steady,
+    told,
     walk,
     weighed_bits,
     worlds_of,
@@ -96,12 +98,6 @@ def test_a_disciple_that_rules_out_the_best_of_chance_is_refused():
 
 
 def test_evidence_after_the_switch_is_no_ground_for_weights():
-    def told(disciple):
-        act = cm.wire(disciple, idle=torch.zeros(()))
-        x = pyro.sample("x", dist.Normal(act(torch.zeros(())), 1.0))
-        pyro.sample("later", dist.Normal(x, 1.0))
-        cm.measure("reach", x)
-
     push = {"push": lambda still: still + 1.0}
     with pytest.warns(ImpactWarning, match="after the switch"):
         worlds = worlds_of(told, push, {"later": torch.tensor(0.5)})
@@ -136,11 +132,6 @@ def test_auxiliary_sites_of_the_future_were_not_kept():
 
 
 def test_a_world_for_one_draw_is_weighed_one_by_one():
-    def single(disciple):
-        act = cm.wire(disciple, idle=torch.zeros(()))
-        x = pyro.sample("x", dist.Normal(act(torch.zeros(())), 1.0))
-        cm.measure("reach", x if float(x) > 0 else 2 * x)
-
     push = {"push": lambda still: still + 2.0}
     worlds = worlds_of(single, push, draws=40)
     tree = rarely(single, worlds, push, reach, method="importance")

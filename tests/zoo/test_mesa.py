@@ -22,18 +22,26 @@ REGIMES = {  # power, instances, cost, limit
     "search": (48.0, 16, BOWL, None),
     "capped": (64.0, 8, LINE, 4.0),
 }
-SUMMARIES = ("expected", "mean_tail", "effective")
+SUMMARIES = ("expected", "mean_tail", "log2_n")
 LN2 = np.log(2)
+MOST = 16
 
 
 @cache
-def past_of(instances):
-    example = zoo.load("mesa", instances=instances, power=0, bits=0)
+def past_of_most():
+    example = zoo.load("mesa", instances=MOST, power=0, bits=0)
     past = inference.sample_posterior(
         example.world, example.evidence, "laplace", draws=256, chains=4, progress=False
     )
     del past.attrs["world_hash"]  # whatever the training left behind, it is the same past
     return past
+
+
+def past_of(instances):
+    """The first so many instances of one past, which the quality of policies does not look at."""
+    return past_of_most().map_over_datasets(
+        lambda group: group.isel(instance=slice(instances), missing_dims="ignore")
+    )
 
 
 def drawn(example, disciples=("search",), futures=4, seed=0, **options):
@@ -68,7 +76,7 @@ def counted(achieved, baseline):
     for name, values, slopes in (
         ("expected", -np.log2(tail), -1 / (tail * LN2)),
         ("mean_tail", tail, np.ones_like(tail)),
-        ("effective", -np.log1p(-tail), 1 / (1 - tail)),
+        ("log2_n", -np.log1p(-tail), 1 / (1 - tail)),
     ):
         passed = np.searchsorted(achieved, baseline, side="right")
         share = np.append(0.0, slopes.cumsum())[passed] / achieved.size
@@ -90,12 +98,13 @@ def test_bits_counted_in_every_regime_are_the_formula_and_its_offset(regime):
     worlds = drawn(example, ("reflex", "search"), futures=256 // instances)
     untrained, reflex, search = (qualities(worlds, n) for n in ("erased", "reflex", "search"))
     pairs = {"A->B": (reflex, untrained), "B->C": (search, reflex), "A->C": (search, untrained)}
-    for level, pair in pairs.items():
-        for name, (bits, error) in counted(*pair).items():
+    found = {level: counted(*pair) for level, pair in pairs.items()}
+    for level, summaries in found.items():
+        for name, (bits, error) in summaries.items():
             expected = getattr(truth.levels[level], name)
             assert abs(bits - expected) < 4 * error, (level, name, bits, error, expected)
     # The target of the world: two standard errors, for the summary with the smallest offset.
-    bits, error = counted(search, untrained)["mean_tail"]
+    bits, error = found["A->C"]["mean_tail"]
     assert abs(bits - best.value - np.log2(1 + 2.0**-best.x)) < 2 * error < 0.2
 
 
@@ -122,13 +131,13 @@ def test_untrained_policies_are_standard_normal_and_score_the_bits_of_chance():
     assert stats.kstest(untrained, "norm").pvalue > 1e-3
     chance = zoo.load("mesa", power=0, bits=0)
     level = chance.exact(chance.disciples["search"]).levels["A->C"]
-    assert (level.expected, level.mean_tail, level.effective) == pytest.approx((1 / LN2, 1, 0))
+    assert (level.expected, level.mean_tail, level.log2_n) == pytest.approx((1 / LN2, 1, 0))
 
 
 def test_the_world_does_what_tables_of_policies_and_literal_search_do():
     # b = 6, x = 4: of 2^14 policies the best 2^8 are left, and 16 of them are tried.
     rng = np.random.default_rng(0)
-    policies = rng.normal(size=(1000, 2**14))
+    policies = rng.standard_normal(size=(1000, 2**14), dtype=np.float32)
     left = np.partition(policies, -(2**8), axis=1)[:, -(2**8) :]
     found = rng.permuted(left, axis=1)[:, :16].max(axis=1)
     example = zoo.load("mesa")
@@ -157,16 +166,16 @@ def test_exact_bits_are_integrals_over_the_share_left(tuning, search):
     assert level.expected == pytest.approx(first, abs=1e-6)
     assert level.sd == pytest.approx(mean(lambda v: (np.log2(v) + first) ** 2) ** 0.5, abs=1e-5)
     assert level.mean_tail == pytest.approx(-np.log2(mean(lambda v: v)), abs=1e-9)
-    assert level.effective == pytest.approx(-np.log2(mean(lambda v: -np.log1p(-v))), abs=1e-6)
+    assert level.log2_n == pytest.approx(-np.log2(mean(lambda v: -np.log1p(-v))), abs=1e-6)
 
 
 def test_the_worked_example_and_the_offsets_as_the_note_has_them():
     truth = zoo.load("mesa", power=64, instances=8, bits=4).exact(Search(4.0))
     both = truth.levels["A->C"]
     assert (truth.tuning, truth.value, both.formula, both.worst) == (6, 10, 10, 6)
-    figures = (both.expected, both.mean_tail, both.effective)
+    figures = (both.expected, both.mean_tail, both.log2_n)
     assert figures == pytest.approx((10.88, 10.089, 10.09), abs=0.005)
-    assert truth.levels["B->C"].effective == pytest.approx(4), "of search alone, without offset"
+    assert truth.levels["B->C"].log2_n == pytest.approx(4), "of search alone, without offset"
     far = zoo.load("mesa", power=90, instances=1, bits=40, cost=lambda bits: 0.0)
     level = far.exact(Search(40.0)).levels["A->C"]
     assert level.expected - level.formula == pytest.approx(np.euler_gamma / LN2)
@@ -279,7 +288,7 @@ def test_the_diagnostic_of_optimization_power_sees_every_level():
         example.world, past_of(8), example.disciples, futures=16, progress=False
     )
     found = optimization_power(worlds, example.utility)
-    summaries = {"mean_tail": "mean_tail", "log2_n": "effective"}
+    summaries = {"mean_tail": "mean_tail", "log2_n": "log2_n"}
     for name, disciple in example.disciples.items():
         level = example.exact(disciple).levels["A->C"]
         for summary, exact in summaries.items():
@@ -308,8 +317,13 @@ def test_all_is_well_with_gradients_by_evidence():
         ({"bits": float("nan")}, "bits=nan; expected a finite number"),
         ({"instances": 0}, "instances=0; expected a whole number"),
         ({"instances": 2.5}, "instances=2.5; expected a whole number"),
-        ({"cost": lambda bits: float("nan")}, r"cost\(4\) is nan"),
-        ({"cost": lambda bits: -1.0}, r"cost\(4\) is -1"),
+        ({"bits": "four"}, "bits='four'; expected a finite number"),
+        ({"power": [1.0]}, r"power=\[1.0\]; expected a finite number"),
+        ({"cost": lambda bits: float("nan")}, r"got cost\(4\)=nan"),
+        ({"cost": lambda bits: -1.0}, r"got cost\(4\)=-1"),
+        ({"cost": lambda bits: None}, r"got cost\(4\)=None"),
+        ({"cost": 3.0}, "got cost=3.0; expected a function"),
+        ({"cost": Writing}, "got cost=.*Writing.*; expected a function"),
         ({"power": 1000.0, "instances": 1}, "expected at most 900 together"),
         ({"erase": "serach"}, "Did you mean 'search'"),
     ],
@@ -323,6 +337,33 @@ def test_no_truth_is_claimed_for_a_disciple_that_refuses_its_training():
     example = zoo.load("mesa")
     with pytest.raises(WorldError, match="0 or more"):
         example.exact(Search(-1.0))
+
+
+@pytest.mark.parametrize("bits", [float("nan"), "four", None])
+def test_a_search_of_no_number_is_refused(bits):
+    with pytest.raises(WorldError, match="of a Search; expected a number"):
+        Search(bits)
+
+
+def test_search_adds_to_the_worst_instance_what_the_worst_of_many_searches_finds():
+    example = zoo.load("mesa", power=64, instances=8, bits=4, erase="training")
+    worst = drawn(example, futures=16).worst.sel(disciple="search").values.ravel()
+    logs = 8 * special.log_ndtr(-worst)
+    found, error = -logs.mean() / LN2, logs.std() / LN2 / logs.size**0.5
+
+    def below(share):
+        """Chance that the largest of 8 shares W ~ Beta(1, 16) is below this one."""
+        return (1 - (1 - share) ** 16) ** 8
+
+    nats = integrate.quad(lambda w: below(w) / w, 0, 1)[0]
+    mean = integrate.quad(lambda w: 8 * w**7 * (1 - below(w)), 0, 1)[0]
+    expected, mean_tail = 8 * (6 + nats / LN2), 8 * 6 - np.log2(mean)
+    assert (round(expected, 1), round(mean_tail, 1)) == (70.6, 64.5), "as its docstring says"
+    assert abs(found - expected) < 4 * error
+    tail = np.exp(logs)
+    error = tail.std() / tail.mean() / LN2 / tail.size**0.5
+    assert abs(-np.log2(tail.mean()) - mean_tail) < 4 * error
+    assert -logs.max() / LN2 > 8 * 6
 
 
 def test_all_the_power_may_be_spent_to_the_last_rounded_bit():

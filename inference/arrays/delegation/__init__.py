@@ -23,11 +23,6 @@ from inference.arrays.delegation.allocation import (
     allocate,
     allocations,
 )
-from inference.arrays.delegation.any_cost import (
-    CheckedCost,
-    least_objective,
-    refuse_falling,
-)
 from inference.arrays.delegation.biases import (
     MazePrograms,
     Program,
@@ -38,7 +33,6 @@ from inference.arrays.delegation.biases import (
     programs_for_maze,
 )
 from inference.arrays.delegation.code_lengths import (
-    adaptive_bits,
     code_lengths,
     description_bits,
 )
@@ -62,7 +56,6 @@ from inference.arrays.delegation.mazes import (
     junction_bits,
     moves,
     perfect_maze,
-    search_steps,
 )
 from inference.arrays.delegation.phases import (
     CriticalDiversity,
@@ -80,8 +73,8 @@ from inference.arrays.delegation.reachability import (
     reachability,
 )
 from inference.arrays.delegation.simulated import (
-    ExpectedBits,
     MeasuredBits,
+    SearchedBits,
     best_table_tails,
     expected_table_bits,
     measured_bits,
@@ -94,9 +87,7 @@ __all__ = [
     "REGIMES",
     "Allocation",
     "Allocations",
-    "CheckedCost",
     "CriticalDiversity",
-    "ExpectedBits",
     "ExponentialCost",
     "GuaranteedFloor",
     "LinearCost",
@@ -107,8 +98,8 @@ __all__ = [
     "QuadraticCost",
     "Reachability",
     "SearchCost",
+    "SearchedBits",
     "ThresholdSearch",
-    "adaptive_bits",
     "algorithmic_range",
     "allocate",
     "allocations",
@@ -125,7 +116,6 @@ __all__ = [
     "find_path",
     "guaranteed_floor",
     "junction_bits",
-    "least_objective",
     "mazes_until_search",
     "measured_bits",
     "minified",
@@ -134,8 +124,6 @@ __all__ = [
     "preferred",
     "programs_for_maze",
     "reachability",
-    "refuse_falling",
-    "search_steps",
     "searched_bits",
     "searched_tails",
     "services_without_search",

@@ -30,14 +30,16 @@ import numpy as np
 from counterfactual_models.errors import CounterfactualError, nearest
 from inference.arrays.delegation.any_cost import CheckedCost, least_objective
 from inference.arrays.delegation.costs import SearchCost
-from inference.arrays.delegation.refusals import numbers_at_least
+from inference.arrays.delegation.refusals import numbers_at_least, one_at_least
 
 __all__ = ["REGIMES", "Allocation", "Allocations", "allocate", "allocations"]
 
 REGIMES = ("tuned", "mixed", "search", "capped")
-"""Nothing is searched; some of the power is; all of it; as much as the limit lets."""
+"""Nothing is searched; some of the power is; all of it; all that can be, with power left."""
 _Criterion = Literal["average", "minimum"]
 _TIE = 1e-12
+_NOTHING = 1e-12
+_LEFT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class Allocation:
     tuning
         Bits tuned into an instance in advance, (P - f(x))/N.
     regime
-        ``tuned`` (x is 0), ``mixed``, ``search`` (all power pays for search) or ``capped`` (x is
-        the limit, and power is left).
+        ``tuned`` (x is 0), ``mixed``, ``search`` (all power pays for search) or ``capped`` (no
+        more can be searched, for the limit or as the cost jumps, and power is left).
     spent
         Bits f(x) of the base optimizer that went into finding the search.
     """
@@ -122,7 +124,8 @@ def allocate(
         f, one of the four costs or a nondecreasing function of the bits with f(0) = 0, jumps
         allowed. It must not depend on N (footnote 5).
     limit
-        Most bits that can be searched at run time, more than 0; None for no limit (footnote 6).
+        Most bits that can be searched at run time, more than 0; None or infinity for no limit
+        (footnote 6).
     novel
         ν, share of the instances met that are new, in [0, 1].
     criterion
@@ -151,9 +154,9 @@ def allocate(
     >>> allocate(100.0, 8, QuadraticCost(0.5), limit=5).regime
     'capped'
     """
-    found = allocations(
-        [power], [instances], cost, limit, novel=novel, criterion=criterion, funnel=funnel
-    )
+    one = one_at_least(0.0, power=power), one_at_least(0.0, strict=True, instances=instances)
+    options: dict[str, Any] = {"novel": novel, "criterion": criterion, "funnel": funnel}
+    found = allocations([one[0]], [one[1]], cost, limit, **options)
     x, value, tuning, spent = (
         float(getattr(found, name)[0, 0]) for name in ("x", "value", "tuning", "spent")
     )
@@ -199,8 +202,8 @@ def allocations(
     """
     (powers,) = numbers_at_least(0.0, power=power)
     (numbers,) = numbers_at_least(0.0, strict=True, instances=instances)
-    most = np.inf if limit is None else float(numbers_at_least(0, strict=True, limit=limit)[0])
-    passing = np.inf if funnel is None else float(numbers_at_least(0, funnel=funnel)[0])
+    most = _or_endless(strict=True, limit=limit)
+    passing = _or_endless(funnel=funnel)
     share = _tuned_share(novel, criterion)
     wide, many = np.broadcast_arrays(np.ravel(powers)[:, None], np.ravel(numbers)[None, :])
     with np.errstate(divide="ignore", over="ignore"):
@@ -214,18 +217,25 @@ def allocations(
     value = tuning + x
     _refuse_endless(value, wide, many)
     bounded = np.minimum(budget, most)
-    full = np.where(most < budget, 3, 2)
+    full = np.where((most < budget) | (spent < wide * (1 - _LEFT)), 3, 2)
     regime = np.where(x == 0, 0, np.where(x >= bounded, full, 1))
     return Allocations(x, value, tuning, regime, spent, np.ravel(powers), np.ravel(numbers))
 
 
+def _or_endless(*, strict: bool = False, **bound: float | None) -> float:
+    """Read a bound; None and infinity are none."""
+    if None in bound.values():
+        return np.inf
+    return one_at_least(0.0, strict=strict, infinite=True, **bound)
+
+
 def _tuned_share(novel: float, criterion: str) -> float:
-    (share,) = numbers_at_least(0.0, novel=novel)
+    share = one_at_least(0.0, novel=novel)
     if share > 1:
-        raise CounterfactualError(f"novel got {novel!r}; expected a share between 0 and 1.")
+        raise CounterfactualError(f"got novel={novel!r}; expected a share between 0 and 1.")
     if criterion not in ("average", "minimum"):
         said = nearest(str(criterion), ["average", "minimum"])
-        raise CounterfactualError(f"criterion got {criterion!r}. {said}")
+        raise CounterfactualError(f"got criterion={criterion!r}. {said}")
     return float(1 - share) if criterion == "average" else float(share == 0)
 
 
@@ -266,7 +276,8 @@ def _searched(
         for column in range(price.shape[1]) if most > 0 else ():
             loss = _loss(float(price[row, column]), wasted)
             found, least = least_objective(loss, cost, 0.0, most)
-            if -least > _TIE * found:
+            # Of fewer bits than that the cost is known to no digit: 2**x - 1 is 0 there.
+            if found > _NOTHING * most and -least > _TIE * found:
                 x[row, column] = found
                 spent[row, column] = cost([found])[0]
     return x, spent, budgets

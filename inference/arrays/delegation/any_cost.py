@@ -19,6 +19,7 @@ __all__ = ["CheckedCost", "least_objective", "refuse_falling"]
 _FAR = 1e15
 _CELLS = 2048
 _UNDERFLOWS = 1e-100
+_HIDDEN = 1e-4
 _ROUNDING = 1e-13
 _NEXT_TO_NOTHING = 1e-12
 
@@ -30,7 +31,7 @@ class CheckedCost:
     ----------
     cost
         Bits at run time -> bits of the base optimizer; nondecreasing, 0 at 0. Infinity stands
-        for what cannot be had at all.
+        for what cannot be had at all, and so does a cost that overflows.
 
     Raises
     ------
@@ -49,14 +50,19 @@ class CheckedCost:
     def __init__(self, cost: Callable[[float], float]) -> None:
         if not callable(cost):
             raise CounterfactualError(
-                f"cost got {cost!r}; expected LinearCost, QuadraticCost, ExponentialCost, "
+                f"got cost={cost!r}; expected LinearCost, QuadraticCost, ExponentialCost, "
                 "LogarithmicCost or a function of the bits at run time."
+            )
+        if isinstance(cost, type):
+            raise CounterfactualError(
+                f"got the class cost={cost.__name__}; expected one of its kind, such as "
+                f"{cost.__name__}(3.0)."
             )
         self._cost = cost
         nothing = self._one(0.0)
         if nothing != 0:
             raise CounterfactualError(
-                f"the cost of 0 bits at run time got {nothing:g}; expected 0: "
+                f"got {nothing:g} as the cost of 0 bits at run time; expected 0: "
                 "subtract it from the power, or charge it for bits > 0 only."
             )
 
@@ -82,17 +88,23 @@ class CheckedCost:
         low = 0.0
         while low < (middle := 0.5 * (low + high)) < high:
             low, high = (middle, high) if self._one(middle) <= power else (low, middle)
-        return low if low > _UNDERFLOWS else 0.0
+        # A power that just pays the fixed part seems to pay for what rounding hides beside it.
+        hidden = low < _HIDDEN and self._one(_UNDERFLOWS) == power
+        return low if low > _UNDERFLOWS and not hidden else 0.0
 
     def _one(self, bits: float) -> float:
-        answer = self._cost(bits)
         try:
-            cost = float(answer)
+            with np.errstate(over="ignore"):
+                answer = self._cost(bits)
+        except OverflowError:
+            return np.inf
+        try:
+            cost = float(answer) if np.ndim(answer) == 0 else np.nan
         except (TypeError, ValueError):
             cost = np.nan
         if not cost >= 0:
             raise CounterfactualError(
-                f"the cost of {bits:g} bits at run time got {answer!r}; "
+                f"got {answer!r} as the cost of {bits:g} bits at run time; "
                 "expected a number of at least 0."
             )
         return cost

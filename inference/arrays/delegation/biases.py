@@ -32,7 +32,7 @@ from inference.arrays.delegation.mazes import (
     search_steps,
 )
 from inference.arrays.delegation.programs import minified
-from inference.arrays.delegation.refusals import numbers_at_least
+from inference.arrays.delegation.refusals import one_at_least
 
 __all__ = [
     "MazePrograms",
@@ -71,8 +71,8 @@ class Program:
     steps: float
 
     def __post_init__(self) -> None:
-        numbers_at_least(0.0, bits=self.bits)
-        numbers_at_least(0.0, strict=True, steps=self.steps)
+        one_at_least(0.0, bits=self.bits)
+        one_at_least(0.0, strict=True, steps=self.steps)
 
     @property
     def levin_price(self) -> float:
@@ -123,8 +123,13 @@ def critical_time_price(stored: Program, search: Program) -> float:
     -------
     float
         τ*, bits a step: below it the search is preferred. 0 where the stored answer is no longer
-        and runs no longer: the search is never preferred; infinite where the search is shorter
-        and no slower.
+        and runs no longer: the search is never preferred; infinite where the search is no longer
+        and no slower, and not equal in both.
+
+    Raises
+    ------
+    CounterfactualError
+        If the search is the longer and faster one: then it is preferred above a price, not below.
 
     Examples
     --------
@@ -132,7 +137,13 @@ def critical_time_price(stored: Program, search: Program) -> float:
     0.1
     """
     shorter, slower = stored.bits - search.bits, search.steps - stored.steps
-    if shorter <= 0:
+    if shorter < 0 and slower < 0:
+        raise CounterfactualError(
+            f"got a search of {search.bits:g} bits and {search.steps:g} steps, longer and faster "
+            f"than the stored {stored.bits:g} bits and {stored.steps:g} steps; expected a shorter "
+            "or slower one. This one is preferred above critical_time_price(search, stored)."
+        )
+    if shorter < 0 or (shorter == 0 and slower >= 0):
         return 0.0
     return shorter / slower if slower > 0 else float("inf")
 
@@ -163,7 +174,7 @@ def preferred(programs: Sequence[Program], time_price: float = 0.0) -> int:
     >>> preferred(both), preferred(both, time_price=0.2)
     (1, 0)
     """
-    numbers_at_least(0.0, time_price=time_price)
+    one_at_least(0.0, time_price=time_price)
     if not programs:
         raise CounterfactualError("got no programs; expected at least one to choose from.")
     return int(np.argmin([program.price(time_price) for program in programs]))
@@ -265,7 +276,7 @@ def crossing_size(sizes: Iterable[int], *, mazes: int = 25, time_price: float = 
     True
     """
     refuse_counts(1, mazes=mazes)
-    numbers_at_least(0.0, time_price=time_price)
+    one_at_least(0.0, time_price=time_price)
     for size in sizes:
         found = [programs_for_maze(size, seed=seed) for seed in range(mazes)]
         gains = [both.stored.price(time_price) - both.search.price(time_price) for both in found]

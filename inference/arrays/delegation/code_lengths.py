@@ -72,7 +72,7 @@ def code_lengths(text: str, alphabet: str | None = None) -> dict[str, float]:
     Raises
     ------
     CounterfactualError
-        If a symbol is not in the alphabet.
+        If a symbol is not in the alphabet, or that is empty.
 
     Examples
     --------
@@ -80,10 +80,14 @@ def code_lengths(text: str, alphabet: str | None = None) -> dict[str, float]:
     16.0
     """
     data = text.encode()
+    if alphabet == "":
+        raise CounterfactualError(
+            "got an empty alphabet; expected one symbol at least, or None for bytes."
+        )
     if alphabet is not None and not set(text) <= set(alphabet):
         raise CounterfactualError(
-            f"the text has the symbols {sorted(set(text) - set(alphabet))}; expected only those "
-            f"of the alphabet {alphabet!r}."
+            f"got a text with the symbols {sorted(set(text) - set(alphabet))}; expected only "
+            f"those of the alphabet {alphabet!r}."
         )
     size = _BYTES if alphabet is None else len(set(alphabet))
     symbols: str | bytes = data if alphabet is None else text
@@ -112,7 +116,7 @@ def adaptive_bits(symbols: str | bytes, size: int, *, order: int = 0) -> float:
     symbols
         Text or bytes.
     size
-        K, symbols there are, at least 1.
+        K, symbols there are, at least those that are met, and 1.
     order
         How many symbols it looks back, at least 0. The first ones have contexts of their own.
 
@@ -124,7 +128,7 @@ def adaptive_bits(symbols: str | bytes, size: int, *, order: int = 0) -> float:
     Raises
     ------
     CounterfactualError
-        If a count is none.
+        If a count is none, or more symbols are met than there are.
 
     References
     ----------
@@ -137,6 +141,11 @@ def adaptive_bits(symbols: str | bytes, size: int, *, order: int = 0) -> float:
     """
     refuse_counts(0, order=order)
     refuse_counts(1, size=size)
+    distinct = len(set(symbols))
+    if distinct > size:
+        raise CounterfactualError(
+            f"got size={size} for {distinct} different symbols; expected at least {distinct}."
+        )
     pairs = Counter((symbols[max(0, t - order) : t], symbols[t]) for t in range(len(symbols)))
     met = np.array(list(pairs.values()), dtype=float)
     contexts: Counter[str | bytes] = Counter()

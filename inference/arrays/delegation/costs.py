@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from inference.arrays.delegation.refusals import numbers_at_least
+from inference.arrays.delegation.refusals import numbers_at_least, one_at_least
 
 __all__ = ["ExponentialCost", "LinearCost", "LogarithmicCost", "QuadraticCost", "SearchCost"]
 
@@ -40,9 +40,10 @@ class SearchCost(ABC):
     fixed: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        numbers_at_least(0.0, fixed=self.fixed)
-        others = {name: value for name, value in vars(self).items() if name != "fixed"}
-        numbers_at_least(0.0, strict=True, **others)
+        one_at_least(0.0, fixed=self.fixed)
+        for name, value in vars(self).items():
+            if name != "fixed":
+                one_at_least(0.0, strict=True, **{name: value})
 
     def __call__(self, bits: Any) -> Any:
         """Cost f(x) of so many bits at run time; 0 at 0, infinite where it overflows."""

@@ -202,7 +202,7 @@ def _ranked(performance: Any, log_measure: Any) -> tuple[np.ndarray, np.ndarray]
     values = finite_numbers("performance", performance)
     if values.ndim != 1 or not values.size:
         raise CounterfactualError(
-            f"performance got shape {values.shape}; expected one number for each policy."
+            f"got performance of shape {values.shape}; expected one number for each policy."
         )
     logs = log_shares(log_measure, len(values))
     order = np.argsort(-values, kind="stable")

@@ -17,12 +17,15 @@ import numpy as np
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.delegation.any_cost import CheckedCost, least_objective
 from inference.arrays.delegation.costs import SearchCost
-from inference.arrays.delegation.refusals import numbers_at_least
+from inference.arrays.delegation.refusals import one_at_least
 
 __all__ = ["CriticalDiversity", "critical_diversity", "services_without_search"]
 
-_STEEP = 1e8
+_LOWEST = 1e-7
+_FALLS = 1 - 1e-4
 _WITHIN = 1e-9
+_BESIDE = 1e-7
+_STEEPER = 5.0
 
 
 class CriticalDiversity(NamedTuple):
@@ -52,7 +55,7 @@ def critical_diversity(
     cost
         One of the four costs, or a nondecreasing function of the bits with f(0) = 0.
     limit
-        Most bits at run time, more than 0; None for no limit.
+        Most bits at run time, more than 0; None or infinity for no limit.
 
     Returns
     -------
@@ -60,7 +63,8 @@ def critical_diversity(
         The pair (N1, N2), N1 <= N2; both infinite where the power pays for no search. Where a
         share of instances is novel, multiply both by the share that is not. At N1 = N2 search is
         all or nothing, and nothing at N1 itself. Of a function that is none of the four, average
-        costs from 1e-12 of the affordable bits on are looked at, and N2 is good to about 1e-6.
+        costs from 1e-7 of the affordable bits on are looked at, and N1 is 0 if they still fall
+        there; N2 is good to about 1e-6, and infinite if the cost jumps at the most bits.
 
     Raises
     ------
@@ -75,10 +79,10 @@ def critical_diversity(
     >>> critical_diversity(100.0, QuadraticCost(0.5, fixed=18.0))  # jumps at 6, to x = 6
     CriticalDiversity(some=6.0, most=12.806248474865697)
     """
-    (given,) = numbers_at_least(0.0, power=power)
-    bits = np.inf if limit is None else float(numbers_at_least(0, strict=True, limit=limit)[0])
+    given = one_at_least(0.0, power=power)
+    bits = np.inf if limit is None else one_at_least(0, strict=True, infinite=True, limit=limit)
     if not isinstance(cost, SearchCost):
-        return _searched(float(given), CheckedCost(cost), bits)
+        return _searched(given, CheckedCost(cost), bits)
     budget = float(cost.budget(given))
     most = min(budget, bits)
     if most <= 0:
@@ -89,7 +93,7 @@ def critical_diversity(
             "expected that search is bounded: give a limit."
         )
     cheapest = cost.cheapest(most)
-    paid = float(given) if cheapest >= budget else float(cost(cheapest))
+    paid = given if cheapest >= budget else float(cost(cheapest))
     some = paid / cheapest if cheapest > 0 else float(cost.marginal(0.0))
     return CriticalDiversity(some, max(some, float(cost.marginal(most))))
 
@@ -128,14 +132,14 @@ def services_without_search(
     >>> services_without_search(100.0, 10, LinearCost(3.0, fixed=20.0))
     3
     """
-    (number,) = numbers_at_least(0.0, strict=True, instances=instances)
+    number = one_at_least(0.0, strict=True, instances=instances)
     some = critical_diversity(power, cost, limit).some
     if some <= 0:
         raise CounterfactualError(
             "the first bits of search cost nothing, so that every service searches; expected a "
             "cost with a fixed part or a first bit that is not free."
         )
-    return max(1, int(np.ceil(float(number) / some * (1 - 1e-12))))
+    return max(1, int(np.ceil(number / some * (1 - 1e-12))))
 
 
 def _searched(power: float, cost: CheckedCost, limit: float) -> CriticalDiversity:
@@ -143,10 +147,19 @@ def _searched(power: float, cost: CheckedCost, limit: float) -> CriticalDiversit
     most = min(budget, limit)
     if most <= 0:
         return CriticalDiversity(np.inf, np.inf)
-    _, some = least_objective(lambda x, f: f / x, cost, most * 1e-12, most)
+    lowest = most * _LOWEST
+    cheapest, some = least_objective(lambda x, f: f / x, cost, lowest, most)
+    if cheapest <= 2 * lowest and float(cost([lowest / 2])[0]) < _FALLS * some * lowest / 2:
+        some = 0.0
     paid = float(cost([most])[0])
     _, minus = least_objective(
         lambda x, f: -(paid - f) / (most - x), cost, 0.0, most * (1 - _WITHIN)
     )
-    steep = -minus > _STEEP * max(paid, 1.0) / most
-    return CriticalDiversity(some, max(some, np.inf if steep else -minus))
+    return CriticalDiversity(some, max(some, np.inf if _jumps(cost, most, paid) else -minus))
+
+
+def _jumps(cost: CheckedCost, most: float, paid: float) -> bool:
+    """Say whether the last slope is steeper the nearer it is looked at."""
+    beside, within = paid - cost([most * (1 - _BESIDE), most * (1 - _WITHIN)])
+    # Rounding of the costs must not pass for a jump.
+    return bool(within > _WITHIN * paid and within / _WITHIN > _STEEPER * beside / _BESIDE)

@@ -26,7 +26,8 @@ def minified(function: Callable[..., Any]) -> str:
     Parameters
     ----------
     function
-        Written in a file, of at most 50 names of its own; names of modules and builtins stay.
+        Written with def in a file, of at most 50 names of its own; names of modules and builtins
+        stay. None of its own is that of a keyword it passes, and no function is within it.
 
     Returns
     -------
@@ -36,7 +37,7 @@ def minified(function: Callable[..., Any]) -> str:
     Raises
     ------
     CounterfactualError
-        If its text cannot be read, or it has too many names.
+        If its text cannot be read, or cannot be shortened without another meaning.
 
     Examples
     --------
@@ -57,6 +58,7 @@ def minified(function: Callable[..., Any]) -> str:
     if ast.get_docstring(written) is not None:
         written.body = written.body[1:] or [ast.Pass()]
     written.decorator_list = []
+    _refuse_nested(written)
     shortened = ast.unparse(_Shortened(_own_names(written)).visit(tree))
     return _tight(shortened)
 
@@ -85,6 +87,17 @@ class _Shortened(ast.NodeTransformer):
         return self.visit(ast.copy_location(ast.Assign([node.target], node.value), node))
 
 
+def _refuse_nested(written: ast.FunctionDef) -> None:
+    """Refuse what has names of its own, or binds those of others, within the function."""
+    nested = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Global, ast.Nonlocal)
+    for node in ast.walk(written):
+        if isinstance(node, nested) and node is not written:
+            raise CounterfactualError(
+                f"{written.name} has a {type(node).__name__} in line {node.lineno} of its text; "
+                "expected a function without def, class, global and nonlocal within it."
+            )
+
+
 def _own_names(written: ast.FunctionDef) -> dict[str, str]:
     """Map what the function binds to letters, in order of appearance."""
     bound: dict[str, None] = {}
@@ -94,6 +107,16 @@ def _own_names(written: ast.FunctionDef) -> dict[str, str]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             bound.setdefault(node.id)
     read = {node.id for node in ast.walk(written) if isinstance(node, ast.Name)} - set(bound)
+    passed = {node.arg for node in ast.walk(written) if isinstance(node, ast.keyword)}
+    if "f" in read and written.name != "f":
+        raise CounterfactualError(
+            f"{written.name} reads the name 'f'; expected another: its text defines f itself."
+        )
+    if passed & set(bound):
+        raise CounterfactualError(
+            f"{written.name} passes the keywords {sorted(map(str, passed & set(bound)))}, which "
+            "are names of its own too; expected others, or to pass them by position."
+        )
     free = [letter for letter in string.ascii_letters if letter not in read | {"f"}]
     bound.pop(written.name, None)
     if len(bound) > len(free) or any(hasattr(builtins, name) for name in bound):

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from counterfactual_models.errors import CounterfactualError, nearest
-from inference.arrays.delegation.refusals import finite_numbers, numbers_at_least
+from counterfactual_models.errors import CounterfactualError, nearest, refuse_counts
+from inference.arrays.delegation.refusals import finite_numbers, one_at_least
 
 __all__ = [
     "Reachability",
@@ -29,6 +29,7 @@ __all__ = [
     "reachability",
 ]
 
+_ROUNDING = 1e-15
 _Graph = Mapping[Any, Iterable[Any]] | Callable[[Any], Iterable[Any]]
 _Performance = Mapping[Any, float] | Callable[[Any], float]
 
@@ -79,7 +80,7 @@ class ThresholdSearch:
     Raises
     ------
     CounterfactualError
-        If it needs more parts than there are, or fewer than one.
+        If it needs more parts than there are, or a number of parts is no whole one from 1 on.
 
     Examples
     --------
@@ -93,10 +94,11 @@ class ThresholdSearch:
     room: float = 8.0
 
     def __post_init__(self) -> None:
-        numbers_at_least(0.0, strict=True, room=self.room)
-        if not 1 <= self.needed <= self.parts:
+        one_at_least(0.0, strict=True, room=self.room)
+        refuse_counts(1, parts=self.parts, needed=self.needed)
+        if self.needed > self.parts:
             raise CounterfactualError(
-                f"needed got {self.needed} of {self.parts} parts; expected 1 to {self.parts}."
+                f"got needed={self.needed} of {self.parts} parts; expected 1 to {self.parts}."
             )
 
     def __call__(self, code: tuple[int, ...]) -> float:
@@ -136,7 +138,7 @@ def drawdown(performances: Any) -> float:
     path = finite_numbers("performances", performances)
     if path.ndim != 1 or not path.size:
         raise CounterfactualError(
-            f"performances got shape {path.shape}; expected one number a step."
+            f"got performances of shape {path.shape}; expected one number a step."
         )
     return float(np.max(np.maximum.accumulate(path) - path))
 
@@ -163,7 +165,7 @@ def reachability(
     target
         An algorithm, or a function that says of one whether it is wanted.
     tolerance
-        Paths that fall further are not followed; None to follow all.
+        Paths that fall further are not followed; None or infinity to follow all.
     most_states
         Refuse to settle more: an endless space without its target would never end.
 
@@ -247,7 +249,7 @@ def _settled(
     most_states: int,
 ) -> Iterator[tuple[float, Any, int, list[tuple[Any, int | None]]]]:
     """Yield states by rising drawdown: (drawdown, node, its number, node and parent of each)."""
-    allowed = np.inf if tolerance is None else float(numbers_at_least(0, tolerance=tolerance)[0])
+    allowed = np.inf if tolerance is None else one_at_least(0, infinite=True, tolerance=tolerance)
     known: dict[Any, float] = {}
 
     def level(node: Any) -> float:
@@ -275,7 +277,9 @@ def _settled(
         for near in _near(neighbours, node):
             higher = max(best, level(near))
             further = max(fallen, higher - level(near))
-            if further <= allowed and higher < lowest.get(near, np.inf):
+            # 1 - 0.7 is a fall of 0.3 and a rounding more.
+            slack = _ROUNDING * max(abs(higher), abs(level(near)))
+            if further <= allowed + slack and higher < lowest.get(near, np.inf):
                 states.append((near, state))
                 heapq.heappush(heap, (further, higher, len(states) - 1))
 
@@ -284,8 +288,8 @@ def _performance(performance: _Performance, node: Any) -> float:
     if isinstance(performance, Mapping):
         if node not in performance:
             raise CounterfactualError(f"no performance of {node!r}. {_known(node, performance)}")
-        return float(finite_numbers(f"performance of {node!r}", performance[node]))
-    return float(finite_numbers(f"performance of {node!r}", performance(node)))
+        return float(finite_numbers(f"performance[{node!r}]", performance[node]))
+    return float(finite_numbers(f"performance[{node!r}]", performance(node)))
 
 
 def _near(neighbours: _Graph, node: Any) -> Iterable[Any]:

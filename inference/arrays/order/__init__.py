@@ -16,7 +16,7 @@
 | ``halving_runs``, ``swarm``, ``moves`` | where are the particles, how do they move? |
 | ``pareto_tail`` | how unlikely is a target a little beyond what the baseline was seen to reach? |
 | ``coarse`` | how many bits does it take to get into a cell of worlds as good? |
-| ``levels`` | does each level find what the one below hits only by accident? |
+| ``levels`` | do the bits of levels add up, where their tails are known exactly? |
 | ``circumstances`` | from which starts, and against whom, were the bits reached? |
 | ``search_quality`` | how good is a search, for its price and for what it could do? |
 | ``best_of_n`` | of how many options drawn by chance would the best be as good? |
@@ -30,40 +30,29 @@ Bits mean nothing without their baseline. Chance itself scores 1.4427 expected b
 
 from inference.arrays.order.achieved import (
     Achieved,
-    AchievedChain,
-    Spread,
     achieved_bits,
     achieved_chain,
 )
-from inference.arrays.order.baselines import Baseline
 from inference.arrays.order.best_of_n import best_of_n
 from inference.arrays.order.best_of_n_found import BestOfN
 from inference.arrays.order.best_of_n_grid import (
     best_of_n_discrete,
     best_of_n_posterior,
-    jeffreys_log_prior,
 )
 from inference.arrays.order.best_of_n_laws import (
     alternating_cdf,
     alternating_fixed_point,
     best_of_n_bits,
-    best_of_n_bits_variance,
     best_of_n_discrete_divergence,
     best_of_n_divergence,
     best_of_n_mean_tail,
-    best_of_n_win_rate,
     opposed_bits,
     opposed_bits_lost,
-    opposed_log_density,
-    opposed_mean_tail,
 )
 from inference.arrays.order.best_of_n_levels import (
-    UtilityLevels,
     best_of_n_level,
     best_of_n_marginal,
     choice_probabilities,
-    level_log_probabilities,
-    utility_levels,
 )
 from inference.arrays.order.chain_errors import BitsKnown
 from inference.arrays.order.circumstances import (
@@ -87,7 +76,7 @@ from inference.arrays.order.exceedance import (
 )
 from inference.arrays.order.halving_runs import SplitTail
 from inference.arrays.order.joint import joint_bits
-from inference.arrays.order.levels import ChainOfLevels, effective_log2_n, power_chain
+from inference.arrays.order.levels import ChainOfLevels, chain_of_levels
 from inference.arrays.order.lotteries import (
     lottery_bits,
     lottery_log_bits_from_gaps,
@@ -99,15 +88,12 @@ from inference.arrays.order.nearest_laws import (
     Tilt,
     buffered_exceedance,
     exponential_tilt,
-    tilted_log_shares,
 )
 from inference.arrays.order.pareto_tail import ParetoBits, pareto_bits
 from inference.arrays.order.rank_exponential import (
     RankExponentialFit,
-    rank_exponential_divergence,
     rank_exponential_fit,
     rank_exponential_from_best_of_n,
-    rank_exponential_log_density,
 )
 from inference.arrays.order.rationality import BoltzmannFit, boltzmann_fit
 from inference.arrays.order.reweighted import ReweightedBits, reweighted_bits
@@ -117,8 +103,6 @@ from inference.arrays.order.splitting import split_tail
 __all__ = [
     "MIXTURES",
     "Achieved",
-    "AchievedChain",
-    "Baseline",
     "BestOfN",
     "BitsKnown",
     "BoltzmannFit",
@@ -132,17 +116,14 @@ __all__ = [
     "ReweightedBits",
     "SearchRate",
     "SplitTail",
-    "Spread",
     "StartingStates",
     "Tilt",
-    "UtilityLevels",
     "achieved_bits",
     "achieved_chain",
     "alternating_cdf",
     "alternating_fixed_point",
     "best_of_n",
     "best_of_n_bits",
-    "best_of_n_bits_variance",
     "best_of_n_discrete",
     "best_of_n_discrete_divergence",
     "best_of_n_divergence",
@@ -150,21 +131,18 @@ __all__ = [
     "best_of_n_marginal",
     "best_of_n_mean_tail",
     "best_of_n_posterior",
-    "best_of_n_win_rate",
     "bits_of",
     "boltzmann_fit",
     "buffered_exceedance",
+    "chain_of_levels",
     "choice_probabilities",
     "coarse_bits",
     "counted_bits",
-    "effective_log2_n",
     "exceedance_bits",
     "exponential_tilt",
     "indicator_effective",
-    "jeffreys_log_prior",
     "joint_bits",
     "least_bits",
-    "level_log_probabilities",
     "log_complement",
     "lottery_bits",
     "lottery_log_bits_from_gaps",
@@ -174,21 +152,14 @@ __all__ = [
     "most_expected_bits",
     "opposed_bits",
     "opposed_bits_lost",
-    "opposed_log_density",
     "opposed_loss",
-    "opposed_mean_tail",
     "pareto_bits",
     "potential",
-    "power_chain",
-    "rank_exponential_divergence",
     "rank_exponential_fit",
     "rank_exponential_from_best_of_n",
-    "rank_exponential_log_density",
     "reweighted_bits",
     "search_rate",
     "split_tail",
     "starting_states",
     "surprisal_bits",
-    "tilted_log_shares",
-    "utility_levels",
 ]

@@ -16,6 +16,9 @@ Summaries of the law of bits, each against the same baseline:
 * ``certainty``, ``cramer``, ``buffered``: of the mean utility, see
   :mod:`inference.arrays.order.mixtures` and :mod:`inference.arrays.order.summaries`.
 
+Draws that are worse than all of P0's have -ln(1 - p) as a bound too: where there are more of them
+than chance shows, ``log2_n`` is at most what stands there, and its interval has no lower end.
+
 ``worst`` is of the worst draw: the world may have worse, so that its interval begins at 0.
 
 Chance itself, P1 = P0, has 1.44 expected bits, 1 of the mean tail and of the median, and 0 of the
@@ -23,15 +26,22 @@ others, but for ``certainty``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from inference.arrays.blocks import block_bounds, widening
-from inference.arrays.order.baselines import Baseline, Weighted, border_of, refined, worth_of_rare
-from inference.arrays.order.counting import counted_bits, indicator_effective
+from inference.arrays.order.baselines import (
+    Baseline,
+    Weighted,
+    border_of,
+    independent_rare,
+    refined,
+)
+from inference.arrays.order.counting import counted_bits, indicator_effective, least_bits
+from inference.arrays.order.own_draws import COUNTED
 from inference.arrays.order.summaries import (
     OF_MEANS,
     STEPS,
@@ -51,7 +61,7 @@ __all__ = [
 ]
 
 _NORMAL = 1.96
-_SIGNED = SUMMARIES.index("log2_n")
+_SIGNED, _FIRST = SUMMARIES.index("log2_n"), STEPS.index("log2_n")
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ class Spread:
     Parameters
     ----------
     value
-        With censored draws at the least they can have.
+        With censored draws at the least they can have; ``log2_n`` an upper bound where `lower` is
+        ``-inf``.
     mcse
         Standard error of that; infinite where it is not known.
     lower, upper
@@ -82,8 +93,8 @@ class Achieved:
     ----------
     bits, censored
         Of each draw, in the shape of the draws.
-    summaries, mcse, lower, upper
-        In the order of :data:`SUMMARIES`, as in :class:`Spread`.
+    spread
+        Of the summaries, in the order of :data:`SUMMARIES`.
     chance
         The same of draws of P0.
     effective
@@ -92,10 +103,7 @@ class Achieved:
 
     bits: np.ndarray
     censored: np.ndarray
-    summaries: np.ndarray
-    mcse: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    spread: Spread
     chance: np.ndarray
     effective: float
 
@@ -109,11 +117,12 @@ class AchievedChain:
     spread
         Shape (row, summary) with the summaries of :data:`STEPS`: a row for each step, then their
         sum, the direct way, and the direct way less the sum.
-    censored
-        Share of censored draws of each step, and of the direct way.
+    bits, censored
+        Of the draws of each step, and of the direct way.
     """
 
     spread: Spread
+    bits: np.ndarray
     censored: np.ndarray
 
 
@@ -157,8 +166,8 @@ def achieved_bits(
     >>> rng = np.random.default_rng(0)
     >>> erased, achieved = rng.normal(size=(2, 4, 1000)) + np.array([0.0, 2.0])[:, None, None]
     >>> found = achieved_bits(erased, achieved, effective=4000.0)
-    >>> mean_tail = found.summaries[SUMMARIES.index("mean_tail")]  # -log2 Phi(-sqrt 2) = 3.67
-    >>> bool(abs(mean_tail - 3.67) < 3 * found.mcse[SUMMARIES.index("mean_tail")])
+    >>> at = SUMMARIES.index("mean_tail")  # -log2 Phi(-sqrt 2) = 3.67
+    >>> bool(abs(found.spread.value[at] - 3.67) < 3 * found.spread.mcse[at])
     True
     """
     drawn = _Blocks(np.stack([erased, achieved]), effective, latents)
@@ -169,6 +178,7 @@ def achieved_bits(
 
     def look(block: int | None, run: int | None) -> np.ndarray:
         own = drawn.baseline(0, rare, weighed, lower=lower, block=block, run=run)
+        own = drawn.bounded(own, 0, 1)
         on = drawn.rows(1, block)
         found = summarised(own, on, anchors=anchors)
         higher = (on / reach).mean() - (drawn.rows(0, block) / reach).mean()
@@ -185,9 +195,12 @@ def achieved_bits(
         _widen_to_counts(low, high, erased, achieved, by, latents)
     low = np.where(np.arange(len(low)) == _SIGNED, low, np.maximum(low, 0.0))
     low[SUMMARIES.index("worst")] = 0.0
+    if drawn.below_all(0, 1):
+        low[_SIGNED] = -np.inf
     plain = Baseline(np.sort(erased, axis=None), None, baseline.resolution)
     chance = summarised(plain, plain.utility)[0]
-    return Achieved(bits, censored, value[0], mcse[0], low, high, chance, effective)
+    spread = Spread(value[0], mcse[0], low, high)
+    return Achieved(bits, censored, spread, chance, effective)
 
 
 def achieved_chain(
@@ -232,7 +245,10 @@ def achieved_chain(
 
     def look(block: int | None, run: int | None) -> np.ndarray:
         under = [below(low, block, run) for low in range(last)]
-        told = [summarised(under[low], drawn.rows(high, block), STEPS) for low, high in pairs]
+        told = [
+            summarised(drawn.bounded(under[low], low, high), drawn.rows(high, block), STEPS)
+            for low, high in pairs
+        ]
         steps, direct = np.stack(told[:-1], axis=1), told[-1]
         chain = steps.sum(axis=1)
         with np.errstate(invalid="ignore"):
@@ -245,9 +261,16 @@ def achieved_chain(
     value, mcse, half = drawn.known(look, len(rare))
     low = value[0] - half[0]
     low[-1] = value[1, -1] - half[1, -1]
-    spread = Spread(value[0], mcse[0], low, value[2] + half[2])
-    censored = [below(under).bits(levels[over])[1].mean() for under, over in pairs]
-    return AchievedChain(spread, np.array(censored))
+    high = value[2] + half[2]
+    *steps, direct = (drawn.below_all(under, over) for under, over in pairs)
+    # An upper bound of the steps is one of their sum, and leaves the gap without an upper end.
+    lost = np.array([*steps, any(steps), direct, direct])
+    low[lost, _FIRST] = -np.inf
+    if any(steps):
+        high[-1, _FIRST] = np.inf
+    spread = Spread(value[0], mcse[0], low, high)
+    told = [below(under).bits(levels[over]) for under, over in pairs]
+    return AchievedChain(spread, *map(np.stack, zip(*told, strict=True)))
 
 
 class _Blocks:
@@ -260,10 +283,11 @@ class _Blocks:
         self.worlds = np.take_along_axis(flat, order, axis=1)
         self.places = (np.searchsorted(self.bounds, order, side="right") - 1).astype(np.int16)
         self.wider = float(widening(effective, len(self.bounds) - 1))
-        self.worth = [worth_of_rare(world, latents) for world in worlds[:-1]]
+        self.independent = [independent_rare(world, latents) for world in worlds[:-1]]
+        self.independent_low = [independent_rare(-world, latents) for world in worlds[:-1]]
         self.borders = [
-            border_of(world, worth)
-            for world, worth in zip(self.worlds[:-1], self.worth, strict=True)
+            border_of(world, independent)
+            for world, independent in zip(self.worlds[:-1], self.independent, strict=True)
         ]
 
     def rows(self, world: int, block: int | None = None) -> np.ndarray:
@@ -290,8 +314,27 @@ class _Blocks:
         elif kept:
             masses = np.concatenate([one[1] for one in kept]) - np.log(len(kept))
             deep = np.concatenate([one[0] for one in kept]), masses
-        worth, border = self.worth[world], self.borders[world]
-        return refined(self.rows(world, block), deep, worth=worth, lower=lower, border=border)
+        return refined(
+            self.rows(world, block),
+            deep,
+            independent=self.independent[world],
+            lower=lower,
+            border=self.borders[world],
+        )
+
+    def below_all(self, world: int, other: int) -> bool:
+        """Tell whether the other has more draws below all of a world than chance puts there."""
+        lowest, own = self.worlds[world][0], self.worlds[other]
+        rows = COUNTED * max(1.0, own.size / self.independent_low[world])
+        return bool(np.searchsorted(own, lowest) > rows)
+
+    def bounded(self, baseline: Baseline, world: int, other: int) -> Baseline:
+        """Take draws below all of a world for the least that so few tell; in all blocks alike."""
+        if not self.below_all(world, other):
+            return baseline
+        size, effective = self.worlds[world].size, self.independent_low[world]
+        least = least_bits(0, size, effective=effective)
+        return replace(baseline, log_surprise=float(np.log(least * np.log(2))))
 
     def known(
         self, look: Callable[[int | None, int | None], np.ndarray], runs: int
@@ -303,7 +346,7 @@ class _Blocks:
         few = _NORMAL
         if runs > 1:
             between = _jackknife(np.stack([look(None, run) for run in range(runs)]))
-            few = float(stats.t.ppf(0.975, runs - 1))
+            few = float(special.stdtrit(runs - 1, 0.975))
         value = look(None, None)
         if runs == 1:
             # One run alone does not tell how far it may be off.

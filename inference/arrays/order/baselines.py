@@ -14,7 +14,7 @@ import numpy as np
 
 from inference.arrays.order.counting import indicator_effective, least_bits
 
-__all__ = ["KEPT", "Baseline", "Weighted", "border_of", "refined", "worth_of_rare"]
+__all__ = ["KEPT", "Baseline", "Weighted", "border_of", "independent_rare", "refined"]
 
 KEPT = 20
 """Independent draws beyond which weighted ones take over."""
@@ -35,12 +35,16 @@ class Baseline:
         How many bits a draw must have of which the baseline shows nothing as good.
     repeats
         How many draws are worth one independent draw.
+    log_surprise
+        Natural logarithm of the least -ln P0(U <= u) of a draw that is worse than all of these;
+        taken for what one draw more would show if None.
     """
 
     utility: np.ndarray
     log_measure: np.ndarray | None
     resolution: float
     repeats: float = 1.0
+    log_surprise: float | None = None
 
     @cached_property
     def _at_least(self) -> np.ndarray:
@@ -66,14 +70,14 @@ class Baseline:
         return np.where(censored, self.resolution, -at / _LOG2) + 0.0, censored
 
 
-def border_of(ordered: np.ndarray, worth: float) -> float:
+def border_of(ordered: np.ndarray, independent: float) -> float:
     """Find what so many rows reach as are worth :data:`KEPT` independent ones.
 
     Parameters
     ----------
     ordered
         Utilities of draws of P0, ascending.
-    worth
+    independent
         How many independent draws they are worth.
 
     Returns
@@ -86,11 +90,11 @@ def border_of(ordered: np.ndarray, worth: float) -> float:
     >>> border_of(np.arange(1000.0), 1000.0), border_of(np.arange(1000.0), 100.0)
     (980.0, 800.0)
     """
-    rows = int(np.ceil(KEPT * max(1.0, len(ordered) / worth)))
+    rows = int(np.ceil(KEPT * max(1.0, len(ordered) / independent)))
     return float(ordered[-min(rows, max(1, len(ordered) // 2))])
 
 
-def worth_of_rare(erased: np.ndarray, latents: float = np.inf) -> float:
+def independent_rare(erased: np.ndarray, latents: float = np.inf) -> float:
     """Count the independent rows that draws are worth to who looks for the rarest of them.
 
     Parameters
@@ -107,7 +111,7 @@ def worth_of_rare(erased: np.ndarray, latents: float = np.inf) -> float:
     Examples
     --------
     >>> quick = np.random.default_rng(0).normal(size=(4, 1000))
-    >>> worth_of_rare(quick) > 3000, worth_of_rare(np.repeat(quick, 5, axis=1)) < 5000
+    >>> independent_rare(quick) > 3000, independent_rare(np.repeat(quick, 5, axis=1)) < 5000
     (True, True)
     """
     return float(indicator_effective(erased, np.inf, latents=latents))
@@ -117,7 +121,7 @@ def refined(
     erased: np.ndarray,
     rare: Weighted | None = None,
     *,
-    worth: float,
+    independent: float,
     lower: float = 0.0,
     border: float | None = None,
 ) -> Baseline:
@@ -130,8 +134,8 @@ def refined(
     rare
         Utilities and logarithmic masses of weighted ones, whose masses add up to P0 of wherever
         they go.
-    worth
-        How many independent draws the plain ones are worth, of :func:`worth_of_rare`.
+    independent
+        How many independent draws the plain ones are worth, of :func:`independent_rare`.
     lower
         Bits that are known to be needed beyond the last weighted one.
     border
@@ -146,15 +150,15 @@ def refined(
     --------
     >>> draws = np.arange(1000.0)
     >>> halves = np.arange(980.0, 1100.0), np.log(0.02) - np.arange(120.0) * np.log(2)
-    >>> plain, deep = (refined(draws, rare, worth=1000.0) for rare in (None, halves))
+    >>> plain, deep = (refined(draws, rare, independent=1000.0) for rare in (None, halves))
     >>> plain.bits(np.array([990.0, 1050.0]))[1], deep.bits(np.array([1050.0]))[1]
     (array([False,  True]), array([False]))
     """
     number = len(erased)
-    resolution = max(lower, float(least_bits(0, number, effective=worth)))
+    resolution = max(lower, float(least_bits(0, number, effective=independent)))
     ordered = np.sort(erased)
     if rare is not None:
-        first = border_of(ordered, worth) if border is None else border
+        first = border_of(ordered, independent) if border is None else border
         far = rare[0] >= first
         plain = ordered[: np.searchsorted(ordered, first)]
         if np.isfinite(rare[1][far]).any() and len(plain):
@@ -163,4 +167,4 @@ def refined(
             utility = np.concatenate([plain, rare[0][far][order]])
             mass = np.concatenate([masses, rare[1][far][order]])
             return Baseline(utility[mass > -np.inf], mass[mass > -np.inf], resolution)
-    return Baseline(ordered, None, resolution, max(1.0, number / worth))
+    return Baseline(ordered, None, resolution, max(1.0, number / independent))

@@ -19,8 +19,9 @@ import numpy as np
 from scipy import special
 
 from counterfactual_models.errors import CounterfactualError, nearest
-from inference.arrays.order.best_of_n_found import BestOfN, refuse_probability
-from inference.arrays.order.exceedance import log_complement
+from inference.arrays.order.best_of_n_found import BestOfN
+from inference.arrays.order.chain_errors import refuse_share
+from inference.arrays.order.exceedance import log_surprise
 
 __all__ = ["best_of_n"]
 
@@ -83,10 +84,10 @@ def best_of_n(
         raise CounterfactualError(
             f"got support={support!r}; expected one of three. {nearest(support, _SUPPORTS)}"
         )
-    refuse_probability(probability)
-    log_surprise = _log_surprise(_tails(log_tail))
-    log_total = special.logsumexp(log_surprise, axis=-1)
-    return _SUPPORTS[support](log_surprise.shape[-1], np.asarray(log_total), probability)
+    refuse_share("probability", probability)
+    surprises = log_surprise(_tails(log_tail))
+    log_total = special.logsumexp(surprises, axis=-1)
+    return _SUPPORTS[support](surprises.shape[-1], np.asarray(log_total), probability)
 
 
 def _tails(log_tail: np.ndarray | float) -> np.ndarray:
@@ -106,12 +107,6 @@ def _tails(log_tail: np.ndarray | float) -> np.ndarray:
             "bound the tail first (counted_bits, split_tail)."
         )
     return tails
-
-
-def _log_surprise(log_tail: np.ndarray) -> np.ndarray:
-    """Logarithm of -ln(1 - p): below e^-40 it is ln p itself."""
-    near = np.log(-log_complement(np.maximum(log_tail, -40.0)))
-    return np.where(log_tail > -40.0, near, log_tail)
 
 
 def _positive(choices: int, log_total: np.ndarray, probability: float) -> BestOfN:

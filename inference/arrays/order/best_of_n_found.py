@@ -12,7 +12,7 @@ import numpy as np
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.order.exceedance import finite_values
 
-__all__ = ["BestOfN", "positive_numbers", "refuse_probability"]
+__all__ = ["BestOfN", "positive_numbers"]
 
 _LN2 = math.log(2.0)
 
@@ -86,20 +86,6 @@ class BestOfN:
                 proper=np.asarray(reasons == ""),
                 why=reasons,
             )
-
-
-def refuse_probability(probability: float) -> None:
-    """Refuse an interval that could not be central.
-
-    Examples
-    --------
-    >>> refuse_probability(95)
-    Traceback (most recent call last):
-        ...
-    counterfactual_models.errors.CounterfactualError: got probability=95; expected 0 < it < 1.
-    """
-    if not 0 < probability < 1:
-        raise CounterfactualError(f"got probability={probability!r}; expected 0 < it < 1.")
 
 
 def positive_numbers(name: str, values: np.ndarray | float) -> np.ndarray:

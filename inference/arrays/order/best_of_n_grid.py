@@ -19,12 +19,13 @@ import numpy as np
 from scipy import optimize
 
 from counterfactual_models.errors import CounterfactualError, ImpactWarning
-from inference.arrays.order.best_of_n_found import BestOfN, refuse_probability
+from inference.arrays.order.best_of_n_found import BestOfN
 from inference.arrays.order.best_of_n_levels import (
     UtilityLevels,
     level_log_probabilities,
     utility_levels,
 )
+from inference.arrays.order.chain_errors import refuse_share
 from inference.arrays.order.exceedance import finite_values, log_complement
 
 __all__ = ["best_of_n_discrete", "best_of_n_posterior", "jeffreys_log_prior"]
@@ -38,7 +39,7 @@ _LOWEST, _HIGHEST, _BEYOND_TOP = -60.0, 20.0, 12.0
 
 
 def jeffreys_log_prior(
-    number: np.ndarray | float, utility: np.ndarray, log_weights: np.ndarray | None = None
+    number: np.ndarray | float, utility: np.ndarray, log_measure: np.ndarray | None = None
 ) -> np.ndarray:
     r"""Jeffreys' prior of N when the best of N is chosen from finitely many options.
 
@@ -52,7 +53,7 @@ def jeffreys_log_prior(
         N, positive, any shape.
     utility
         Of each option, (option,); at least two levels.
-    log_weights
+    log_measure
         Natural logarithms of the options' shares in the baseline, up to a constant; all the same
         if None.
 
@@ -78,7 +79,7 @@ def jeffreys_log_prior(
     >>> (density * numbers * np.log(2) * 80 / 4000).sum().round(5)  # its integral
     np.float64(5.84128)
     """
-    return _jeffreys(number, utility_levels(utility, log_weights))
+    return _jeffreys(number, utility_levels(utility, log_measure))
 
 
 def best_of_n_posterior(
@@ -142,7 +143,7 @@ def best_of_n_posterior(
 def best_of_n_discrete(
     utility: np.ndarray,
     achieved: np.ndarray | float,
-    log_weights: np.ndarray | None = None,
+    log_measure: np.ndarray | None = None,
     *,
     probability: float = 0.95,
 ) -> BestOfN:
@@ -154,7 +155,7 @@ def best_of_n_discrete(
         Of each option, (option,); at least two levels.
     achieved
         Utility of what was chosen, one or several choices of the same N; each that of an option.
-    log_weights
+    log_measure
         Natural logarithms of the options' shares in the baseline, up to a constant; all the same
         if None.
     probability
@@ -179,7 +180,7 @@ def best_of_n_discrete(
     1.659 1.59 4.98
     -4.174 3.21 0.0
     """
-    levels = utility_levels(utility, log_weights)
+    levels = utility_levels(utility, log_measure)
     places, times = np.unique(_places(levels, achieved), return_counts=True)
 
     def log_likelihood(number: np.ndarray) -> np.ndarray:
@@ -245,7 +246,7 @@ def _on_a_grid(
     probability: float,
 ) -> tuple[BestOfN, str]:
     """Find the posterior, and what must be said of the ends of the grid."""
-    refuse_probability(probability)
+    refuse_share("probability", probability)
     if not -_FARTHEST <= lowest < highest <= _FARTHEST:
         raise CounterfactualError(
             f"got log2 N from {lowest} to {highest}; expected a range within ±{_FARTHEST:.0f}."

@@ -22,15 +22,11 @@ __all__ = [
     "alternating_cdf",
     "alternating_fixed_point",
     "best_of_n_bits",
-    "best_of_n_bits_variance",
     "best_of_n_discrete_divergence",
     "best_of_n_divergence",
     "best_of_n_mean_tail",
-    "best_of_n_win_rate",
     "opposed_bits",
     "opposed_bits_lost",
-    "opposed_log_density",
-    "opposed_mean_tail",
 ]
 
 _LN2 = math.log(2.0)
@@ -38,7 +34,6 @@ _NEAR = 0.05
 _TERMS = np.arange(2, 16)
 # ψ(1 + N) + γ = Σ (-1)^k ζ(k) N^(k-1), k ≥ 2: what is left where both are nearly equal.
 _HARMONIC = (-1.0) ** _TERMS * special.zeta(_TERMS)
-_SQUARES = _HARMONIC[1:] * (1 - _TERMS[1:])
 
 
 def best_of_n_divergence(number: np.ndarray | float) -> np.ndarray:
@@ -88,22 +83,6 @@ def best_of_n_bits(number: np.ndarray | float) -> np.ndarray:
     return np.where(numbers < _NEAR, small, special.digamma(numbers + 1) + np.euler_gamma) / _LN2
 
 
-def best_of_n_bits_variance(number: np.ndarray | float) -> np.ndarray:
-    r"""Variance of the bits of the best of N: :math:`(\pi^2/6 - \psi_1(N + 1))/\ln^2 2`.
-
-    From 2.08 bits² at N = 1 to 3.42 for large N, which is that of one guess at log2 N.
-
-    Examples
-    --------
-    >>> best_of_n_bits_variance([1, 2, 1e9]).round(6)
-    array([2.081369, 2.601711, 3.423715])
-    """
-    numbers = positive_numbers("number", number)
-    small = np.minimum(numbers, _NEAR)[..., None] ** (_TERMS[1:] - 2) @ _SQUARES
-    plain = np.pi**2 / 6 - special.polygamma(1, numbers + 1)
-    return np.where(numbers < _NEAR, small, plain) / _LN2**2
-
-
 def best_of_n_mean_tail(number: np.ndarray | float) -> np.ndarray:
     """Bits of the mean tail of the best of N: log2(N + 1), with 1 bit at N = 1.
 
@@ -115,20 +94,8 @@ def best_of_n_mean_tail(number: np.ndarray | float) -> np.ndarray:
     return np.log1p(positive_numbers("number", number)) / _LN2
 
 
-def best_of_n_win_rate(number: np.ndarray | float) -> np.ndarray:
-    """How likely is the best of N to beat one draw of chance? N/(N + 1).
-
-    Examples
-    --------
-    >>> best_of_n_win_rate([1, 3])
-    array([0.5 , 0.75])
-    """
-    numbers = positive_numbers("number", number)
-    return 1 / (1 + 1 / numbers)
-
-
 def best_of_n_discrete_divergence(
-    number: np.ndarray | float, utility: np.ndarray, log_weights: np.ndarray | None = None
+    number: np.ndarray | float, utility: np.ndarray, log_measure: np.ndarray | None = None
 ) -> np.ndarray:
     r"""Kullback-Leibler divergence of the best of N from chance among these options, in bits.
 
@@ -141,7 +108,7 @@ def best_of_n_discrete_divergence(
         N, positive, any shape.
     utility
         Of each option, (option,).
-    log_weights
+    log_measure
         Natural logarithms of the options' shares in the baseline, up to a constant; all the same
         if None.
 
@@ -157,7 +124,7 @@ def best_of_n_discrete_divergence(
     >>> best_of_n_discrete_divergence(1000, np.array([0.0, 1.0])).round(6)  # a fair coin
     np.float64(1.0)
     """
-    levels = utility_levels(utility, log_weights)
+    levels = utility_levels(utility, log_measure)
     numbers = positive_numbers("number", number)
     found = np.empty(numbers.size)
     for place, own in enumerate(numbers.ravel()):
@@ -166,36 +133,6 @@ def best_of_n_discrete_divergence(
         gain = np.where(chosen > 0, logs - levels.log_mass, 0.0)
         found[place] = max(float(chosen @ gain), 0.0)
     return found.reshape(numbers.shape) / _LN2
-
-
-def opposed_log_density(
-    number: np.ndarray | float, opponents: np.ndarray | float, log_tail: np.ndarray | float
-) -> np.ndarray:
-    r"""Logarithm of the density of Beta(N, M) at q = 1 - tail.
-
-    A crude model: an opponent who took the worst of eight of one's bests of 64 would leave 4.73
-    bits, Beta(64, 8) says 3.25.
-
-    Parameters
-    ----------
-    number, opponents
-        N and M, positive.
-    log_tail
-        Natural logarithm of P(e,S,0)(u ≥ u*), below 0.
-
-    Returns
-    -------
-    np.ndarray
-        Of the broadcast shape.
-
-    Examples
-    --------
-    >>> np.exp(opposed_log_density(2, 2, np.log(0.5))).round(6)
-    np.float64(1.5)
-    """
-    best, worst = positive_numbers("number", number), positive_numbers("opponents", opponents)
-    tail = finite_values("log_tail", log_tail)
-    return (best - 1) * log_complement(tail) + (worst - 1) * tail - special.betaln(best, worst)
 
 
 def opposed_bits(number: np.ndarray | float, opponents: np.ndarray | float) -> np.ndarray:
@@ -219,18 +156,6 @@ def opposed_bits_lost(number: np.ndarray | float, opponents: np.ndarray | float)
     array([0.     , 5.76708])
     """
     return best_of_n_bits(number) - opposed_bits(number, opponents)
-
-
-def opposed_mean_tail(number: np.ndarray | float, opponents: np.ndarray | float) -> np.ndarray:
-    """Bits of the mean tail against an opponent: log2((N + M)/M).
-
-    Examples
-    --------
-    >>> opposed_mean_tail(1024, np.array([1, 1024])).round(6)
-    array([10.001408,  1.      ])
-    """
-    best, worst = positive_numbers("number", number), positive_numbers("opponents", opponents)
-    return np.log1p(best / worst) / _LN2
 
 
 def alternating_cdf(

@@ -16,7 +16,8 @@ import numpy as np
 from scipy import special
 
 from counterfactual_models.errors import CounterfactualError
-from inference.arrays.order.best_of_n_found import BestOfN, positive_numbers, refuse_probability
+from inference.arrays.order.best_of_n_found import BestOfN, positive_numbers
+from inference.arrays.order.chain_errors import refuse_share
 from inference.arrays.order.exceedance import finite_values, log_complement, log_shares
 
 __all__ = [
@@ -62,14 +63,14 @@ class UtilityLevels:
     log_within: np.ndarray
 
 
-def utility_levels(utility: np.ndarray, log_weights: np.ndarray | None = None) -> UtilityLevels:
+def utility_levels(utility: np.ndarray, log_measure: np.ndarray | None = None) -> UtilityLevels:
     """Sort options into levels of equal utility.
 
     Parameters
     ----------
     utility
         Of each option, (option,).
-    log_weights
+    log_measure
         Natural logarithms of the options' shares in the baseline, up to a constant; all the same
         if None.
 
@@ -90,7 +91,7 @@ def utility_levels(utility: np.ndarray, log_weights: np.ndarray | None = None) -
             f"got utility of shape {values.shape}; expected one utility for each of one or more "
             "options."
         )
-    shares = log_shares(log_weights, values.size)
+    shares = log_shares(log_measure, values.size)
     possible = np.isfinite(shares)
     found, own = np.unique(values[possible], return_inverse=True)
     log_mass = _log_sums(shares[possible], own)
@@ -178,7 +179,7 @@ def best_of_n_level(
     >>> found.why[1]
     'the best there is: no N is too large'
     """
-    refuse_probability(probability)
+    refuse_share("probability", probability)
     log_below, log_at = _shares_of_level(log_below, log_at)
     best, worst = log_at == 0, np.isneginf(log_below)
     proper = ~(best | worst)
@@ -209,7 +210,7 @@ def best_of_n_level(
 
 
 def choice_probabilities(
-    number: np.ndarray | float, utility: np.ndarray, log_weights: np.ndarray | None = None
+    number: np.ndarray | float, utility: np.ndarray, log_measure: np.ndarray | None = None
 ) -> np.ndarray:
     r"""How likely is each option to be the best of N? Ties go by weight in the baseline.
 
@@ -219,7 +220,7 @@ def choice_probabilities(
         N, positive and not necessarily whole, any shape.
     utility
         Of each option, (option,).
-    log_weights
+    log_measure
         Natural logarithms of the options' shares in the baseline, up to a constant; all the same
         if None.
 
@@ -241,7 +242,7 @@ def choice_probabilities(
     array([[0.333, 0.333, 0.333],
            [0.   , 0.5  , 0.5  ]])
     """
-    levels = utility_levels(utility, log_weights)
+    levels = utility_levels(utility, log_measure)
     logs = level_log_probabilities(number, levels)
     return np.exp(logs[..., levels.place] + levels.log_within)
 
@@ -250,7 +251,7 @@ def best_of_n_marginal(
     number: np.ndarray | float,
     utility: np.ndarray,
     log_likelihood: np.ndarray,
-    log_weights: np.ndarray | None = None,
+    log_measure: np.ndarray | None = None,
 ) -> np.ndarray:
     r"""How likely is what was seen, if the best of N was chosen and the choice was not seen?
 
@@ -268,7 +269,7 @@ def best_of_n_marginal(
     log_likelihood
         Logarithm of the probability (density) of what was seen, had each option been chosen:
         (option,), or (seen, option) for independent choices of the same N, whose logarithms add.
-    log_weights
+    log_measure
         As of :func:`choice_probabilities`.
 
     Returns
@@ -291,7 +292,7 @@ def best_of_n_marginal(
     >>> best_of_n_marginal([1, 16, 256], utility, seen).round(2)
     array([-1.52, -0.05, -0.  ])
     """
-    levels = utility_levels(utility, log_weights)
+    levels = utility_levels(utility, log_measure)
     seen = np.atleast_2d(np.asarray(log_likelihood, dtype=np.float64))
     if seen.ndim != 2 or seen.shape[1] != levels.place.size:
         raise CounterfactualError(

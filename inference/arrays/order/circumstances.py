@@ -37,7 +37,7 @@ class StartingStates:
         Bits of the mean chance. Chance itself scores 1.
     unreached
         Share of starts whose utility no draw of the baseline reached: their bits are about what
-        so many draws can show at most. 0 where the tail is a function.
+        so many draws can show at most, with an infinite error. 0 where the tail is a function.
     """
 
     worst: BitsKnown
@@ -118,12 +118,13 @@ def starting_states(
     if callable(baseline):
         logs = np.asarray(baseline(points), dtype=float)
         influences = np.zeros((4, 1, 2, 1))
-        unreached = 0.0
+        unreached, hidden = 0.0, [False] * 4
     else:
         draws = as_chains(baseline, "baseline")
         counts = _reached(draws, points)
         logs = np.log(counts + 0.5) - np.log(draws.size + 1)
         unreached = float(share @ (counts[2:] == 0))
+        hidden = [counts[0] == 0, counts[1] == 0, unreached > 0, unreached == 1]
         tails = np.exp(logs)
         total = share @ tails[2:]
         parts = [
@@ -137,8 +138,8 @@ def starting_states(
     mean_tail = float(bits_of(special.logsumexp(logs[2:], b=share)))
     estimates = bits[0], bits[1], share @ bits[2:], mean_tail
     worst, mean_utility, expected, of_mean = (
-        BitsKnown(float(one), error_of_estimate([influence]))
-        for one, influence in zip(estimates, influences, strict=True)
+        BitsKnown(float(one), np.inf if unseen else error_of_estimate([influence]))
+        for one, influence, unseen in zip(estimates, influences, hidden, strict=True)
     )
     return StartingStates(worst, mean_utility, expected, of_mean, unreached)
 

@@ -13,18 +13,23 @@ far tails faster than they cross their middle (:func:`indicator_effective`).
 from dataclasses import dataclass
 
 import numpy as np
-from arviz_stats.base import array_stats
 from scipy import special
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.order.chain_errors import as_chains, refuse_share
 
-__all__ = ["FEWEST_HITS", "CountedBits", "counted_bits", "indicator_effective", "least_bits"]
+__all__ = [
+    "FEWEST_INDEPENDENT",
+    "CountedBits",
+    "counted_bits",
+    "indicator_effective",
+    "least_bits",
+]
 
-FEWEST_HITS = 50
-"""Draws that must reach a target, and must miss it, for them to tell how independent they are."""
-JUDGED = 64
-FEWEST_IN_CHAIN = 4
+FEWEST_INDEPENDENT = 20
+"""Independent rows on either side of a level that tell how rows come in flocks."""
+_JUDGED = 64
+_FEWEST_IN_CHAIN = 4
 _LN2 = np.log(2.0)
 
 
@@ -198,11 +203,11 @@ def indicator_effective(
     between 1 (the futures of a draw all do the same) and their number (they know nothing of each
     other), is the number of independent rows that would know p as well.
 
-    Fewer than :data:`FEWEST_HITS` rows that reach a target (or that miss it) do not tell how they
-    come in flocks. Then the number is that of the quantile of the values which so many reach, or
-    the target's own if that is less; where no row or every row reaches it, the quantile's alone.
-    Of more than 64 distinct counts, 64 spread evenly in log p/(1 - p) are judged, and log numbers
-    between are interpolated.
+    Some 64 levels of the values are judged, and log numbers between are interpolated in
+    log p/(1 - p). Fewer than :data:`FEWEST_INDEPENDENT` independent rows that reach a level (or
+    that miss it) do not tell how they come in flocks: beyond the last level that has as many, the
+    number is that level's, or the target's own if that is less; where no row or every row reaches
+    it, that level's alone.
 
     Parameters
     ----------
@@ -248,12 +253,28 @@ def indicator_effective(
     if ordered[0] == ordered[-1]:
         return np.full(wanted.shape, float(rows))
     reached = rows - np.searchsorted(ordered, wanted.ravel(), side="left")
-    fewest = min(FEWEST_HITS, rows // 2)
-    quantile = _at_level(ordered, np.clip(reached, max(1, fewest), max(1, rows - fewest)))
-    own = np.where((reached == 0) | (reached == rows), quantile, reached)
-    places, which = np.unique(np.concatenate([quantile, own]), return_inverse=True)
-    sizes = _judged(chains, ordered, places, latents)[which].reshape(2, -1).min(axis=0)
-    return sizes.reshape(wanted.shape)
+    levels = _levels(ordered)
+    sizes = _judged(chains, ordered, levels, latents)
+    alone = sizes * np.minimum(levels, rows - levels) / rows
+    told = levels[alone >= min(FEWEST_INDEPENDENT, alone.max())]
+    inside = _between(levels, sizes, np.clip(reached, told.min(), told.max()), rows)
+    own = _between(levels, sizes, np.clip(reached, 1, rows - 1), rows)
+    sure = (reached == 0) | (reached == rows)
+    return np.where(sure, inside, np.minimum(inside, own)).reshape(wanted.shape)
+
+
+def _levels(ordered: np.ndarray) -> np.ndarray:
+    """Count rows at levels that are spread evenly in the logarithm of the rarer side."""
+    rows = len(ordered)
+    side = np.unique(np.geomspace(1, max(rows // 2, 1), _JUDGED // 2).astype(int))
+    found = np.unique(_at_level(ordered, np.concatenate([side, rows - side])))
+    return found[(found > 0) & (found < rows)]
+
+
+def _between(levels: np.ndarray, sizes: np.ndarray, counts: np.ndarray, rows: int) -> np.ndarray:
+    """Effective rows of events that so many rows reach, between the levels judged."""
+    odds, own = (np.log(each) - np.log(rows - each) for each in (levels, counts))
+    return np.exp(np.interp(own, odds, np.log(sizes)))
 
 
 def _at_level(ordered: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -268,24 +289,21 @@ def _at_level(ordered: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def _judged(
     chains: np.ndarray, ordered: np.ndarray, counts: np.ndarray, latents: float
 ) -> np.ndarray:
-    """Effective rows of the events that so many rows reach: some judged, the rest between."""
+    """Effective rows of the events that so many rows reach."""
+    from arviz_stats.base import array_stats  # takes seconds to import
+
     rows = len(ordered)
-    odds = np.log(counts) - np.log(rows - counts)
-    picked = np.arange(len(counts))
-    if len(counts) > JUDGED:
-        even = np.linspace(odds[0], odds[-1], JUDGED)
-        picked = np.unique(np.searchsorted(odds, even).clip(0, len(counts) - 1))
-    shares = np.stack([(chains >= ordered[rows - count]).mean(axis=2) for count in counts[picked]])
+    shares = np.stack([(chains >= ordered[rows - count]).mean(axis=2) for count in counts])
     draws = shares[0].size
-    if chains.shape[1] < FEWEST_IN_CHAIN:
-        effective = np.full(len(picked), float(chains.shape[0]))
+    if chains.shape[1] < _FEWEST_IN_CHAIN:
+        effective = np.full(len(counts), float(chains.shape[0]))
     else:
         effective = array_stats.ess(shares, chain_axis=1, draw_axis=2, method="mean")
         effective = np.where(np.isfinite(effective), effective, chains.shape[0])
     effective = np.minimum(np.clip(effective, 1.0, draws), max(1.0, latents))
-    share = counts[picked] / rows
+    share = counts / rows
     alone = np.clip(share * (1 - share) / shares.var(axis=(1, 2)), 1.0, chains.shape[2])
-    return np.exp(np.interp(odds, odds[picked], np.log(effective * alone)))
+    return effective * alone
 
 
 def _beta_bits(above: np.ndarray, below: np.ndarray, probability: float) -> np.ndarray:

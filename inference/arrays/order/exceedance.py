@@ -23,10 +23,13 @@ __all__ = [
     "finite_values",
     "log_complement",
     "log_shares",
+    "log_surprise",
     "surprisal_bits",
 ]
 
 _ROUNDING = 1e-9
+_TINY = -40.0
+"""Below this, in natural logarithms, -ln(1 - p) is p to every digit."""
 
 
 def exceedance_bits(
@@ -180,6 +183,27 @@ def log_complement(log_probability: np.ndarray | Sequence[float] | float) -> np.
     with np.errstate(divide="ignore"):
         likely = np.log(-np.expm1(np.where(small, -1.0, logs)))
     return np.where(small, np.log1p(-np.exp(np.where(small, logs, -1.0))), likely)
+
+
+def log_surprise(log_tail: np.ndarray | Sequence[float] | float) -> np.ndarray:
+    r"""How surprising is it to do worse? The logarithm of :math:`-\ln(1 - p)`, from that of p.
+
+    With p the chance of doing as well it is what each choice tells of the number N of options
+    that it is the best of: :math:`1/N \approx -\ln(1 - p)`. Also where p is below all floats.
+
+    Raises
+    ------
+    CounterfactualError
+        If it is no logarithm of a probability.
+
+    Examples
+    --------
+    >>> log_surprise([-2000.0, np.log(0.5), 0.0]).round(3).tolist()
+    [-2000.0, -0.367, inf]
+    """
+    logs = np.asarray(log_tail, dtype=np.float64)
+    near = np.log(-log_complement(np.maximum(logs, _TINY)))
+    return np.where(logs > _TINY, near, logs)
 
 
 def log_shares(log_measure: np.ndarray | Sequence[float] | None, outcomes: int) -> np.ndarray:

@@ -13,22 +13,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.order.counting import least_bits
 
 __all__ = ["SplitTail", "judged_runs"]
 
-LEVEL = 0.02
+_LEVEL = 0.02
 """Share of sound results in which the runs may be found to differ more than they claim."""
-LEAST_ACCEPTANCE = 0.02
-LEAST_DISTINCT = 0.1
-LARGEST_FAMILY = 0.9
-LARGEST_SPREAD = 1 / math.log(2)
-BIAS = 0.25
+_LEAST_ACCEPTANCE = 0.02
+_LEAST_DISTINCT = 0.1
+_LARGEST_FAMILY = 0.9
+_LARGEST_SPREAD = 1 / math.log(2)
+_BIAS = 0.25
 """Bits too few for each bit and over the particles, as levels follow the particles (measured)."""
-PROBABILITY = 0.95
+_PROBABILITY = 0.95
 
 
 @dataclass(frozen=True)
@@ -248,54 +248,56 @@ def _judged(
     within = math.sqrt(tail.variance_per_bit * bits) if number else math.nan
     mcse = float(np.fmax(within, between)) / math.sqrt(number) if number else math.inf
     mcse = max(mcse, _resolution(runs, particles))
-    wide = float(stats.t.ppf((1 + PROBABILITY) / 2, max(runs - 1, 1))) * mcse
+    wide = float(special.stdtrit(max(runs - 1, 1), (1 + _PROBABILITY) / 2)) * mcse
     tail = replace(tail, bits=bits, sd_within=within, sd_between=between, mcse=mcse)
     tail = replace(tail, bits_runs=bits_runs, stuck=runs - number)
-    lower = _lower(tail, first_hits, runs * particles)
-    interval = (lower, math.inf) if tail.stuck else (max(bits - wide, 0.0), bits + wide)
-    reasons = _reasons(tail, levels)
+    ended, against = _ended(tail, levels), _against(tail)
+    lower = float(least_bits(first_hits, runs * particles, confidence=_PROBABILITY))
+    if not against:
+        lower = max(lower, _lower(tail)) if tail.stuck else _lower(tail)
+    interval = (max(bits - wide, 0.0), bits + wide)
+    if tail.stuck or against:  # what is not believed bounds nothing
+        interval = lower, math.inf
+    reasons = (*ended, *against)
     return replace(tail, interval=interval, lower=lower, reliable=not reasons, reasons=reasons)
 
 
-def _lower(tail: SplitTail, hits: int, draws: int) -> float:
-    """Bound the bits from below by the highest level that all runs reached, or by counting."""
-    once = float(stats.t.ppf(PROBABILITY, max(len(tail.bits_runs) - 1, 1)))
-    if not tail.stuck:
-        return max(tail.bits - once * tail.mcse, 0.0)
-    bits, mcse = tail.tail_bits(tail.common)
-    counted = float(least_bits(hits, draws, confidence=PROBABILITY))
-    return max(float(bits - once * mcse), counted, 0.0)
+def _lower(tail: SplitTail) -> float:
+    """Bound the bits from below by the highest level that all runs reached."""
+    once = float(special.stdtrit(max(len(tail.bits_runs) - 1, 1), _PROBABILITY))
+    bits, mcse = tail.tail_bits(tail.common) if tail.stuck else (tail.bits, tail.mcse)
+    return max(float(bits - once * mcse), 0.0)
 
 
-def _reasons(tail: SplitTail, levels: np.ndarray | None) -> tuple[str, ...]:
-    """Say all that speaks against the result."""
-    runs, found = len(tail.bits_runs), _ended(tail, levels)
+def _against(tail: SplitTail) -> list[str]:
+    """Say all that speaks against what the runs say."""
+    runs, found = len(tail.bits_runs), []
     if runs - tail.stuck == 1:
         found.append("only one run reached the target: it cannot be checked by another")
     elif runs > tail.stuck:
         degrees = runs - tail.stuck - 1
-        most = math.sqrt(stats.chi2.isf(LEVEL, degrees) / degrees)
+        most = math.sqrt(special.chdtri(degrees, _LEVEL) / degrees)
         if tail.sd_between > most * tail.sd_within:
             found.append(
                 f"runs differ by {tail.sd_between:.2g} bits where they claim {tail.sd_within:.2g}"
                 ": some lose a way up that others find"
             )
-    if np.fmax(tail.sd_within, tail.sd_between) > LARGEST_SPREAD:
+    if np.fmax(tail.sd_within, tail.sd_between) > _LARGEST_SPREAD:
         found.append("one run's probability is off by more than itself: take more particles")
-    if not tail.stuck and BIAS * tail.bits / tail.last.shape[1] > tail.mcse:
+    if not tail.stuck and _BIAS * tail.bits / tail.last.shape[1] > tail.mcse:
         found.append(
             "so many bits are more biased than uncertain: take more particles, fewer runs"
         )
-    if tail.largest_family > LARGEST_FAMILY:
+    if tail.largest_family > _LARGEST_FAMILY:
         found.append(
             f"{tail.largest_family:.0%} of a run's particles descend from one: the result hangs "
             "on whether it was found"
         )
-    if tail.least_acceptance < LEAST_ACCEPTANCE:
+    if tail.least_acceptance < _LEAST_ACCEPTANCE:
         found.append(f"as few as {tail.least_acceptance:.2g} of the moves were accepted")
-    if tail.least_distinct < LEAST_DISTINCT:
+    if tail.least_distinct < _LEAST_DISTINCT:
         found.append(f"as few as {tail.least_distinct:.2g} of the particles were distinct")
-    return tuple(found)
+    return found
 
 
 def _ended(tail: SplitTail, levels: np.ndarray | None) -> list[str]:

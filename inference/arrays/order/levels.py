@@ -1,6 +1,7 @@
-r"""Who did the optimizing: does each level find what the one below hits only by accident?
+r"""Do the bits of levels add up, where the tail of each against the one below is known exactly?
 
-With U the chance that the lower level does as well, a draw for each world of the upper one:
+From draws of worlds alone: :func:`inference.arrays.order.achieved.achieved_chain`. Here U is the
+chance that the lower level does as well, a draw for each world of the upper one:
 
 .. math:: \log_2 N = \log_2 \frac{m}{\sum_t -\ln(1 - U_t)}, \qquad
           \text{mean tail} = -\log_2 \mathrm{E}[U], \qquad
@@ -19,9 +20,9 @@ from scipy import special
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.order.chain_errors import BitsKnown, as_chains, error_of_estimate
-from inference.arrays.order.exceedance import log_complement
+from inference.arrays.order.exceedance import log_surprise
 
-__all__ = ["ChainOfLevels", "effective_log2_n", "power_chain"]
+__all__ = ["ChainOfLevels", "chain_of_levels"]
 
 _LN2 = np.log(2.0)
 
@@ -48,64 +49,28 @@ class ChainOfLevels:
     gap: BitsKnown
 
 
-def effective_log2_n(tails: np.ndarray, *, log: bool = False) -> BitsKnown:
-    r"""Of how many random tries do these worlds look like the best, in bits?
-
-    The maximum-likelihood log2 N of best-of-N; negative where worlds are worse than chance.
-
-    Parameters
-    ----------
-    tails
-        Chance that the baseline does as well as each draw, shape (draw,), (chain, draw) or
-        (chain, draw, future); strictly between 0 and 1. From r of n draws take
-        (r + 1/2)/(n + 1).
-    log
-        Whether natural logarithms of these are given, which may be below -745.
-
-    Returns
-    -------
-    BitsKnown
-        The error is that of these draws alone, not of the baseline that gave the tails; for a
-        single draw it is best-of-N's own, 1/ln 2.
-
-    Raises
-    ------
-    CounterfactualError
-        If a tail is not strictly between 0 and 1.
-
-    Examples
-    --------
-    >>> luck = np.random.default_rng(0).random((4, 1000))
-    >>> chance, best = effective_log2_n(luck), effective_log2_n(1 - luck ** (1 / 16))
-    >>> bool(abs(chance.bits) < 4 * chance.mcse), bool(abs(best.bits - 4) < 4 * best.mcse)
-    (True, True)
-    """
-    bits, influence = _summarised(_log_tails(tails, "tails", log))["log2_n"]
-    if influence.size == 1:
-        return BitsKnown(bits, float(1 / _LN2))
-    return BitsKnown(bits, error_of_estimate([influence]))
-
-
-def power_chain(
+def chain_of_levels(
     tails: Mapping[tuple[int, int], np.ndarray], *, log: bool = False
 ) -> dict[str, ChainOfLevels]:
-    """Do the bits of the steps from level to level add up to those of the whole way?
+    """Do steps whose tails are known exactly add up to the bits of the whole way?
 
     Parameters
     ----------
     tails
-        Under (i, j) the chance that level i does as well as each draw of level j, as for
-        :func:`effective_log2_n`: for all (j - 1, j), and for (0, last).
+        Under (i, j) the chance that level i does as well as each draw of level j: for all
+        (j - 1, j), and for (0, last). Shape (draw,), (chain, draw) or (chain, draw, future);
+        strictly between 0 and 1. From r of n draws take (r + 1/2)/(n + 1).
     log
-        As there.
+        Whether natural logarithms of these are given, which may be below -745.
 
     Returns
     -------
     dict of str to ChainOfLevels
         ``"mean_tail"``, ``"expected"`` and ``"log2_n"``. Only the last has a gap of zero where
         every level is the best of several tries of the one before: the others count what chance
-        scores once for each step. Errors are those of the draws of the upper levels; draws of as
-        many chains and draws are taken to share their past.
+        scores once for each step; it is the likeliest N of
+        :func:`~inference.arrays.order.best_of_n.best_of_n`. Errors are those of the draws of the
+        upper levels; as many chains and draws are taken to share their past.
 
     Raises
     ------
@@ -116,7 +81,7 @@ def power_chain(
     --------
     >>> best8, best128 = (1 - np.random.default_rng(0).random((2, 4000)).T ** [1 / 8, 1 / 128]).T
     >>> tails = {(0, 1): best8, (1, 2): 1 - (1 - best128) ** 8, (0, 2): best128}
-    >>> found = power_chain(tails)["log2_n"]
+    >>> found = chain_of_levels(tails)["log2_n"]
     >>> round(found.chain.bits), round(found.direct.bits), abs(found.gap.bits) < 4 * found.gap.mcse
     (7, 7, True)
     """
@@ -161,13 +126,11 @@ def _log_tails(tails: np.ndarray, name: str, log: bool) -> np.ndarray:
 
 def _summarised(logs: np.ndarray) -> dict[str, tuple[float, np.ndarray]]:
     """Bits by three summaries of log tails, and by how much each draw moves them."""
-    deep = logs < -40
-    surprise = np.where(deep, logs, np.log(-log_complement(np.where(deep, -1.0, logs))))
     expected = -logs / _LN2
     return {
         "mean_tail": _of_log_mean(logs),
         "expected": (float(expected.mean()), expected - expected.mean()),
-        "log2_n": _of_log_mean(surprise),
+        "log2_n": _of_log_mean(log_surprise(logs)),
     }
 
 

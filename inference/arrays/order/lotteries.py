@@ -34,7 +34,7 @@ __all__ = [
     "lottery_log_tail_from_gaps",
 ]
 
-_MOST_KNOTS = 1024
+_MOST_KNOTS = 200
 _LEAST_CONCENTRATION = 0.1
 _NUMBERS = 1 << 21
 _FARTHEST = 6.7
@@ -57,7 +57,7 @@ def lottery_bits(
         Expected utilities that were achieved, any shape.
     concentration
         Dirichlet concentration of each outcome, above 0; all 1 if None, which is the uniform
-        measure on the simplex. Whole numbers that add up to at most 1024 are computed to
+        measure on the simplex. Whole numbers that add up to at most 200 are computed to
         rounding; the rest by quadrature, with a relative error of the probability below 1e-9.
 
     Returns

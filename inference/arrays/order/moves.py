@@ -7,10 +7,16 @@ evidence, a utility above a level) decides whether it is accepted. A scale of 1 
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["crank_nicolson", "refreshed"]
+__all__ = ["crank_nicolson", "fitted_crank_nicolson", "refreshed"]
+
+Move = Callable[[np.random.Generator, np.ndarray, float], np.ndarray]
+
+_DRAWS_PER_SIZE = 5
+_SURELY = 0.8
 
 
 def crank_nicolson(generator: np.random.Generator, states: np.ndarray, scale: float) -> np.ndarray:
@@ -46,6 +52,56 @@ def crank_nicolson(generator: np.random.Generator, states: np.ndarray, scale: fl
     noise *= scale
     noise += math.sqrt(1.0 - scale**2) * states
     return noise
+
+
+def fitted_crank_nicolson(draws: np.ndarray) -> Move:
+    r"""Fit :func:`crank_nicolson` to noise that evidence holds fast in some directions.
+
+    .. math:: z' = V \left(\sqrt{1 - s^2 \Lambda}\, V^\top z + s \sqrt\Lambda\, \xi\right)
+
+    with the eigenvectors V and eigenvalues of the covariance of the draws: steps are as narrow as
+    the noise is, and no narrower. It is reversible with respect to N(0, I) whatever they are.
+    Eigenvalues that chance alone might have made, and all of fewer than five draws a coordinate,
+    count as 1.
+
+    Parameters
+    ----------
+    draws
+        Of noise given the evidence, shape (number, size).
+
+    Returns
+    -------
+    Move
+        Plain :func:`crank_nicolson` where nothing is seen to be held.
+
+    References
+    ----------
+    .. [1] K. J. H. Law, "Proposals which speed up function-space MCMC", J. Comput. Appl. Math. 262
+       (2014).
+
+    Examples
+    --------
+    >>> draws = np.random.default_rng(0).normal(size=(500, 2)) * [1.0, 0.1]
+    >>> moved = fitted_crank_nicolson(draws)(np.random.default_rng(1), np.zeros((10000, 2)), 1.0)
+    >>> moved.std(axis=0).round(1).tolist()
+    [1.0, 0.1]
+    """
+    number, size = draws.shape
+    if number < _DRAWS_PER_SIZE * size:
+        return crank_nicolson
+    apart = np.asarray(draws - draws.mean(axis=0), np.float64)
+    spread, turn = np.linalg.eigh(apart.T @ apart / number)
+    by_chance = _SURELY * (1 - math.sqrt(size / number)) ** 2
+    spread = np.where(spread < by_chance, np.maximum(spread, 0.0), 1.0)
+    if (spread == 1.0).all():
+        return crank_nicolson
+
+    def move(generator: np.random.Generator, states: np.ndarray, scale: float) -> np.ndarray:
+        noise = generator.standard_normal(states.shape) * (scale * np.sqrt(spread))
+        noise += np.sqrt(1.0 - scale**2 * spread) * (states @ turn)
+        return (noise @ turn.T).astype(states.dtype, copy=False)
+
+    return move
 
 
 def refreshed(generator: np.random.Generator, states: np.ndarray, scale: float) -> np.ndarray:

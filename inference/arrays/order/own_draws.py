@@ -44,7 +44,7 @@ class OwnDraws:
 
 def judged_draws(
     log_ratio: np.ndarray,
-    worth: np.ndarray,
+    erased_utility: np.ndarray,
     erased: np.ndarray,
     achieved: np.ndarray,
     *,
@@ -54,7 +54,7 @@ def judged_draws(
 
     Parameters
     ----------
-    log_ratio, worth
+    log_ratio, erased_utility
         log p0 - log p1 of its draws, and what their sites are worth in the erased world; shape
         (chain, draw[, future]).
     erased, achieved
@@ -78,20 +78,23 @@ def judged_draws(
     best = np.sort(erased, axis=None)
     rare = targets[best.size - np.searchsorted(best, targets) < COUNTED]
     judged = reweighted_bits(
-        log_ratio, worth, rare if len(rare) else targets[2:3], effective=effective
+        log_ratio, erased_utility, rare if len(rare) else targets[2:3], effective=effective
     )
     khat, reason = float(np.max(judged.khat)), ""
     if not judged.reliable.all():
         reason = "too few of its own draws are worlds that the erased world knows"
         if khat >= HEAVIEST:
             reason = f"the weights of its own draws have k-hat {khat:.2f}"
-    elif _contradicted(log_ratio, worth, best, effective):
+    elif _contradicted(log_ratio, erased_utility, best, effective):
         reason = "the weights of its own draws contradict what can be counted"
     return OwnDraws(khat, not reason, reason)
 
 
 def _contradicted(
-    log_ratio: np.ndarray, worth: np.ndarray, best: np.ndarray, effective: float | None
+    log_ratio: np.ndarray,
+    erased_utility: np.ndarray,
+    best: np.ndarray,
+    effective: float | None,
 ) -> bool:
     """Tell whether weighing and counting differ where both can judge.
 
@@ -99,7 +102,7 @@ def _contradicted(
     """
     counts = np.array([KEPT, 4 * KEPT, 16 * KEPT])
     targets = best[-counts[counts <= max(best.size // 2, KEPT)].clip(max=best.size)]
-    judged = reweighted_bits(log_ratio, worth, targets, effective=effective)
+    judged = reweighted_bits(log_ratio, erased_utility, targets, effective=effective)
     reached = best.size - np.searchsorted(best, targets)
     told = counted_bits(reached, best.size, effective)
     error = np.hypot(judged.mcse, told.sd)

@@ -18,12 +18,12 @@ import numpy as np
 from scipy import optimize, special
 
 from counterfactual_models.errors import CounterfactualError
-from inference.arrays.order.exceedance import finite_values, log_shares
+from inference.arrays.order.chain_errors import as_chains, error_of_estimate
+from inference.arrays.order.exceedance import log_shares
 from inference.arrays.weights import doubtful, equal_draws, kish_draws, smoothed
 
 __all__ = ["BoltzmannFit", "boltzmann_fit"]
 
-_BLOCKS = 40
 _HEAVY = 1.28
 """Standard errors beyond exponential at which a tail is called heavy: wrong in one of ten tails
 that are just exponential, and right in .93 of lognormal and .97 of t₃ ones at 4000 draws (.80 and
@@ -38,16 +38,16 @@ class BoltzmannFit:
 
     Parameters
     ----------
-    rate, rate_error
+    rate, rate_mcse
         λ per unit of utility, and its Monte Carlo error; negative where worse is preferred.
         Infinite where no draw of the baseline is as good as the mean that was achieved.
     rate_by_half
         From the first and the second half of the baseline, (2,).
-    bits, bits_error
+    bits, bits_mcse
         Kullback-Leibler divergence of the weighted baseline from the baseline, and its error.
     khat, effective, largest_weight
         Of the weights exp(λu): shape of their tail, Kish's number of draws, largest share.
-    tail_shape, tail_shape_error
+    tail_shape, tail_shape_mcse
         Of the generalised Pareto law of the utility's own tail, on the side that is preferred:
         0 if exponential, above 0 if heavier; ``-inf`` where there is no tail to speak of.
     reliable
@@ -57,15 +57,15 @@ class BoltzmannFit:
     """
 
     rate: float
-    rate_error: float
+    rate_mcse: float
     rate_by_half: np.ndarray
     bits: float
-    bits_error: float
+    bits_mcse: float
     khat: float
     effective: float
     largest_weight: float
     tail_shape: float
-    tail_shape_error: float
+    tail_shape_mcse: float
     reliable: bool
     why: str
 
@@ -73,29 +73,20 @@ class BoltzmannFit:
 def boltzmann_fit(
     baseline: np.ndarray,
     achieved: np.ndarray | float,
-    log_weights: np.ndarray | None = None,
-    *,
-    bounds: np.ndarray | None = None,
-    achieved_bounds: np.ndarray | None = None,
-    widened: float = 1.0,
+    log_measure: np.ndarray | None = None,
 ) -> BoltzmannFit:
     r"""Find the λ at which the weighted baseline has the mean utility that was achieved.
 
     Parameters
     ----------
     baseline
-        Utilities of draws of P(e,S,0), (draw,), chain after chain.
+        Utilities of draws of P(e,S,0), shape (draw,), (chain, draw) or (chain, draw, future).
     achieved
-        Utilities of draws of P(e,S,1), or their known mean. As many draws as of the baseline are
-        taken to share its pasts, row by row.
-    log_weights
-        Natural logarithms of the weights of the baseline's draws, up to a constant; all the same
-        if None.
-    bounds, achieved_bounds
-        Blocks of rows that errors are taken from, as of
-        :func:`inference.arrays.blocks.block_bounds`; forty equal ones if None.
-    widened
-        Factor of errors where blocks are short, :func:`inference.arrays.blocks.widening`.
+        Utilities of draws of P(e,S,1), shaped likewise, or their known mean. As many chains and
+        draws as of the baseline are taken to share its pasts.
+    log_measure
+        Natural logarithm of the mass of each draw of the baseline, shaped like it, up to a
+        constant; all the same if None.
 
     Returns
     -------
@@ -105,7 +96,8 @@ def boltzmann_fit(
     Raises
     ------
     CounterfactualError
-        If utilities are not finite, or the baseline does not vary.
+        If utilities are not finite, masses are not one for each draw, or the baseline does not
+        vary.
 
     References
     ----------
@@ -116,14 +108,14 @@ def boltzmann_fit(
     --------
     >>> rng = np.random.default_rng(0)
     >>> light = boltzmann_fit(rng.normal(size=20000), 1.0)  # λ = 1, bits = 1/2 log2 e
-    >>> abs(light.rate - 1) < 3 * light.rate_error, light.reliable, round(light.bits, 1)
+    >>> abs(light.rate - 1) < 3 * light.rate_mcse, light.reliable, round(light.bits, 1)
     (True, True, 0.7)
     >>> heavy = boltzmann_fit(rng.standard_t(3, size=20000), 1.0)
     >>> heavy.reliable, heavy.why.split(":")[0]
     (False, 'utility has a heavier tail than exponential')
     """
-    utility, own = _draws("baseline", baseline), _draws("achieved", achieved)
-    shares = log_shares(log_weights, utility.size)
+    utility, own = as_chains(baseline, "baseline"), as_chains(np.atleast_1d(achieved), "achieved")
+    shares = _shares(log_measure, np.shape(baseline)).reshape(utility.shape)
     possible = np.isfinite(shares)
     low, high = utility[possible].min(), utility[possible].max()
     if low == high:
@@ -134,58 +126,51 @@ def boltzmann_fit(
     scale, target = float(high - low), float(own.mean())
     # Differences first: utilities may be huge and close.
     units, aim = (utility - low) / scale, float((target - low) / scale)
-    slope = _rate(units, shares, aim)
+    slope = _rate(units.ravel(), shares.ravel(), aim)
     if math.isinf(slope):
         return _beyond(slope, units, aim)
-    mine = (own - low) / scale
-    return _found(slope, units, shares, mine, (bounds, achieved_bounds), scale, widened)
+    return _found(slope, units, shares, (own - low) / scale, scale)
 
 
 def _found(
-    slope: float,
-    units: np.ndarray,
-    shares: np.ndarray,
-    mine: np.ndarray,
-    bounds: tuple[np.ndarray | None, np.ndarray | None],
-    scale: float,
-    widened: float,
+    slope: float, units: np.ndarray, shares: np.ndarray, mine: np.ndarray, scale: float
 ) -> BoltzmannFit:
     """Judge a rate by the units of the range."""
     aim = float(mine.mean())
     weights = special.softmax(shares + slope * (units - (slope > 0)))
+    rate_mcse, bits_mcse = _errors(units, weights, shares, slope, mine)
+    units, shares = units.ravel(), shares.ravel()
     middle = units.size // 2
     halves = np.array([_rate(units[half], shares[half], aim) for half in _halves(middle)])
-    errors = _errors(units, weights, shares, slope, mine, bounds)
-    rate_error, bits_error = (widened * error for error in errors)
     log_mean = float(special.logsumexp(shares + slope * units))
     bits = max(0.0, (slope * aim - log_mean) / math.log(2))
     khat = smoothed(shares + slope * units)[1]
-    effective = kish_draws(weights)
+    effective = kish_draws(weights.ravel())
     shape, shape_error = _tail_shape(units if slope >= 0 else 1 - units, shares)
-    why = _doubts(khat, effective, (shape, shape_error), halves / scale, rate_error / scale)
+    why = _doubts(khat, effective, (shape, shape_error), halves / scale, rate_mcse / scale)
     return BoltzmannFit(
         rate=slope / scale,
-        rate_error=rate_error / scale,
+        rate_mcse=rate_mcse / scale,
         rate_by_half=halves / scale,
         bits=bits,
-        bits_error=bits_error,
+        bits_mcse=bits_mcse,
         khat=khat,
         effective=effective,
         largest_weight=float(weights.max()),
         tail_shape=shape,
-        tail_shape_error=shape_error,
+        tail_shape_mcse=shape_error,
         reliable=not why,
         why=why,
     )
 
 
-def _draws(name: str, values: np.ndarray | float) -> np.ndarray:
-    draws = np.atleast_1d(np.asarray(finite_values(name, values), dtype=np.float64))
-    if draws.ndim != 1 or not draws.size:
+def _shares(log_measure: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    if log_measure is not None and np.shape(log_measure) != shape:
         raise CounterfactualError(
-            f"got {name} of shape {draws.shape}; expected the utilities of draws, (draw,)."
+            f"got a log_measure of shape {np.shape(log_measure)} for a baseline of shape {shape}; "
+            "expected one mass for each of its draws."
         )
-    return draws
+    return log_shares(None if log_measure is None else np.ravel(log_measure), math.prod(shape))
 
 
 def _halves(middle: int) -> tuple[slice, slice]:
@@ -216,15 +201,15 @@ def _beyond(slope: float, units: np.ndarray, aim: float) -> BoltzmannFit:
     side = "above" if slope > 0 else "below"
     return BoltzmannFit(
         rate=slope,
-        rate_error=math.inf,
+        rate_mcse=math.inf,
         rate_by_half=np.array([slope, slope]),
         bits=math.inf,
-        bits_error=math.inf,
+        bits_mcse=math.inf,
         khat=math.inf,
         effective=1.0,
         largest_weight=1.0,
         tail_shape=math.nan,
-        tail_shape_error=math.inf,
+        tail_shape_mcse=math.inf,
         reliable=False,
         why=(
             f"the mean that was achieved lies at or {side} all {units.size} draws of the baseline "
@@ -235,55 +220,17 @@ def _beyond(slope: float, units: np.ndarray, aim: float) -> BoltzmannFit:
 
 
 def _errors(
-    units: np.ndarray,
-    weights: np.ndarray,
-    shares: np.ndarray,
-    slope: float,
-    mine: np.ndarray,
-    bounds: tuple[np.ndarray | None, np.ndarray | None],
+    units: np.ndarray, weights: np.ndarray, shares: np.ndarray, slope: float, mine: np.ndarray
 ) -> tuple[float, float]:
-    """Errors of λ and of bits from blocks, to first order in what each block moves."""
-    aim = mine.mean()
-    pull = weights * (units - aim)
-    spread = float(weights @ np.square(units - aim))
-    level = weights - np.exp(shares)  # what each draw moves ln E exp(λu)
-    blocks = _bounds(bounds[0], units.size)
-    base = np.stack([-_sums(pull, blocks) / spread, -_sums(level, blocks)])
-    if mine.size == 1:
-        return _summed(base)
-    others = _bounds(bounds[1] if mine.size != units.size else bounds[0], mine.size)
-    moved = _sums((mine - aim) / mine.size, others)
-    theirs = np.stack([moved / spread, slope * moved])
-    if mine.size == units.size:
-        return _summed(base + theirs)
-    first, second = _summed(base), _summed(theirs)
-    return math.hypot(first[0], second[0]), math.hypot(first[1], second[1])
-
-
-def _bounds(bounds: np.ndarray | None, rows: int) -> np.ndarray:
-    if bounds is None:
-        return np.unique(np.linspace(0, rows, min(_BLOCKS, rows) + 1).astype(int))
-    bounds = np.asarray(bounds)
-    if bounds.ndim != 1 or bounds.size < 3 or bounds[0] != 0 or bounds[-1] != rows:
-        raise CounterfactualError(
-            f"got bounds {bounds} for {rows} draws; expected two blocks or more, as of "
-            "block_bounds: from 0 to the number of draws."
-        )
-    return bounds
-
-
-def _sums(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    found: np.ndarray = np.add.reduceat(values, bounds[:-1])
-    return found
-
-
-def _summed(moves: np.ndarray) -> tuple[float, float]:
-    """Errors of the sums over blocks, the second in bits."""
-    count = moves.shape[1]
-    if count < 2:
-        return math.inf, math.inf
-    rate, nats = np.sqrt(moves.var(axis=1, ddof=1) * count)
-    return float(rate), float(nats) / math.log(2)
+    """Errors of λ and of bits, to first order in what each draw moves."""
+    off, over = units - mine.mean(), mine - mine.mean()
+    spread = float((weights * np.square(off)).sum())
+    rate = [-units.size * weights * off / spread]
+    nats = [-units.size * (weights - np.exp(shares))]  # what each moves ln E exp(λu)
+    if mine.size > 1:
+        rate.append(over / spread)
+        nats.append(slope * over)
+    return error_of_estimate(rate), error_of_estimate(nats) / math.log(2)
 
 
 def _tail_shape(units: np.ndarray, shares: np.ndarray) -> tuple[float, float]:

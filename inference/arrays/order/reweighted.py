@@ -28,8 +28,8 @@ FEWEST_WEIGHED = 25
 """Effective draws that must reach a target for their weights to tell anything."""
 HEAVIEST = 0.7
 """k-hat from which weights are not to be trusted."""
-JUDGED = 64
-UNNORMALISED, ROUNDING = 4.0, 1e-6
+_JUDGED = 64
+_UNNORMALISED, _ROUNDING = 4.0, 1e-6
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,8 @@ def _judged(
 ) -> dict[str, np.ndarray]:
     """Smooth the weights of the best draws, for some numbers of them."""
     counts = np.unique(hits)
-    if len(counts) > JUDGED:
-        even = np.geomspace(counts[0], counts[-1], JUDGED)
+    if len(counts) > _JUDGED:
+        even = np.geomspace(counts[0], counts[-1], _JUDGED)
         counts = counts[np.unique(np.searchsorted(counts, even).clip(0, len(counts) - 1))]
     found = [_smoothed(best_first[:count], block[:count], shares, wider) for count in counts]
     names = "change", "khat", "kish", "error"
@@ -242,5 +242,5 @@ def _mean_ratio(ratios: np.ndarray, effective: float) -> tuple[float, float, boo
     error = error_of_estimate([scaled - mean], effective)
     with np.errstate(over="ignore", divide="ignore"):
         found = np.exp(peak + np.log([mean, error]))
-        normalised = mean - UNNORMALISED * error <= np.exp(-peak) * (1 + ROUNDING)
+        normalised = mean - _UNNORMALISED * error <= np.exp(-peak) * (1 + _ROUNDING)
     return float(found[0]), float(found[1]), bool(normalised)

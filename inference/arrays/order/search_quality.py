@@ -28,12 +28,14 @@ class SearchRate:
     Parameters
     ----------
     per_evaluation, per_second
-        Bits over what was tried and over time; the latter None where no time was given. Random
-        search slows down as log2(n)/n: compare these at equal n only.
-    excess, efficiency
-        Bits less, and over, the H_n/ln 2 that the best of n random tries is expected to score.
+        Bits per try and per second; the latter None where no time was given. Random search slows
+        down as log2(n)/n: compare these at equal n only.
+    excess
+        Bits less the H_n/ln 2 that the best of n random tries is expected to score, in bits.
+    efficiency
+        Bits over these H_n/ln 2, a ratio without unit: 1 for random search.
     *_mcse
-        Of each.
+        Of each, in its unit.
     """
 
     per_evaluation: np.ndarray

@@ -26,8 +26,8 @@ import numpy as np
 
 from counterfactual_models.errors import CounterfactualError, refuse_counts
 from inference.arrays.order.halving_runs import SplitTail
-from inference.arrays.order.moves import crank_nicolson, refreshed
-from inference.arrays.order.swarm import Evaluate, Limits, Move, Start, Swarm
+from inference.arrays.order.moves import Move, fitted_crank_nicolson, refreshed
+from inference.arrays.order.swarm import Evaluate, Limits, Start, Swarm
 
 __all__ = ["split_tail"]
 
@@ -66,7 +66,8 @@ def split_tail(
     propose
         ``propose(generator, states, scale)``: moved states, reversible with respect to standard
         normal noise, bolder at larger scales in (0, 1]. Of several, those that move utility most
-        are tried most. By default small moves of all coordinates and large ones of a few.
+        are tried most. By default small moves of all coordinates, fitted to what the evidence left
+        of them, and large ones of a few.
     particles
         Of a run.
     steps
@@ -101,8 +102,7 @@ def split_tail(
     (True, True)
     """
     _refuse(target, most_bits, plateau_bits, seed, particles, steps, runs)
-    moves = (crank_nicolson, refreshed) if propose is None else propose
-    kinds = (moves,) if callable(moves) else tuple(moves)
+    kinds = _fitted_moves if propose is None else _moves(propose)
     swarm = Swarm(Limits(target, most_bits, plateau_bits), kinds, particles, steps)
     swarm.begin(start, evaluate, [np.random.default_rng([seed, run]) for run in range(runs)])
     while len(swarm.active):
@@ -111,6 +111,15 @@ def split_tail(
         if progress is not None:
             progress(bits)
     return swarm.result()
+
+
+def _fitted_moves(states: np.ndarray) -> tuple[Move, ...]:
+    return fitted_crank_nicolson(states), refreshed
+
+
+def _moves(propose: Move | Sequence[Move]) -> Callable[[np.ndarray], tuple[Move, ...]]:
+    given = (propose,) if callable(propose) else tuple(propose)
+    return lambda states: given
 
 
 def _refuse(

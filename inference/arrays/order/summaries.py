@@ -2,7 +2,8 @@ r"""How is a law of bits told in a few numbers, and what can these be where bits
 
 Of each number there are two readings: with censored draws at the least they can have, and with
 infinitely many bits. What the draws do tell lies between, and for ``mean_tail`` and ``log2_n``,
-which such draws hardly move, near both.
+which such draws hardly move, near both. Draws that are worse than all of the baseline move
+``log2_n`` alone: by its ``log_surprise``, which they have at least, it is an upper bound.
 
 The mean utility m has the bits of two nearest laws, each the best of many lower bounds,
 
@@ -121,9 +122,8 @@ def summarised(
     at, beyond = baseline.log_tails(achieved)
     censored = np.isneginf(at)
     least = np.where(censored, -baseline.resolution * _LOG2, at)
-    draws = baseline.utility.size
-    found = [_ordinal(least, np.where(censored, least, beyond), draws)]
-    found.append(_ordinal(at, beyond, draws) if censored.any() else dict(found[0]))
+    found = [_ordinal(least, np.where(censored, least, beyond), baseline)]
+    found.append(_ordinal(at, beyond, baseline) if censored.any() else dict(found[0]))
     if set(names) & set(OF_MEANS):
         # Short of the mean by a rounding: of equal draws it is what they are.
         mean = float(achieved.max() - (1 + _SLACK) * (achieved.max() - achieved).mean())
@@ -133,16 +133,18 @@ def summarised(
     return np.array([[one[name] for name in names] for one in found]) + 0.0
 
 
-def _ordinal(at: np.ndarray, beyond: np.ndarray, draws: int) -> dict[str, float]:
+def _ordinal(at: np.ndarray, beyond: np.ndarray, baseline: Baseline) -> dict[str, float]:
     number = np.log(at.size)
+    surprises = _log_surprises(at, beyond, baseline.utility.size)
+    if baseline.log_surprise is not None:
+        surprises[beyond >= 0] = baseline.log_surprise
     bits = -at / _LOG2
     with np.errstate(divide="ignore"):
         return {
             "median": float(np.median(bits)),
             "mean_tail": -float(special.logsumexp(at) - number) / _LOG2,
             "expected": float(bits.mean()),
-            "log2_n": -float(special.logsumexp(_log_surprises(at, beyond, draws)) - number)
-            / _LOG2,
+            "log2_n": -float(special.logsumexp(surprises) - number) / _LOG2,
             "worst": float(bits.min()),
         }
 

@@ -15,20 +15,20 @@ import numpy as np
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.order.halving_runs import SplitTail, judged_runs
+from inference.arrays.order.moves import Move
 
 __all__ = ["Limits", "Swarm", "Trail"]
 
-Move = Callable[[np.random.Generator, np.ndarray, float], np.ndarray]
 Start = Callable[[np.random.Generator, int], np.ndarray]
 Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-ACCEPTED, QUICKNESS = 0.35, 0.5
-SMALLEST_SCALE = 1e-6
-DEAD = 1e-3
+_ACCEPTED, _QUICKNESS = 0.35, 0.5
+_SMALLEST_SCALE = 1e-6
+_DEAD = 1e-3
 """A run with a smaller share of accepted moves is stuck."""
-GENERATIONS = 16
+_GENERATIONS = 16
 """Halvings after which families are counted anew: by then states have forgotten their first."""
-EXPLORED = 0.2
+_EXPLORED = 0.2
 """Share of the steps that all kinds of moves get alike."""
 
 
@@ -67,9 +67,13 @@ class Swarm:
     """The particles of all runs, and what is left of them at each level."""
 
     def __init__(
-        self, limits: Limits, kinds: tuple[Move, ...], particles: int, steps: int
+        self,
+        limits: Limits,
+        kinds: Callable[[np.ndarray], tuple[Move, ...]],
+        particles: int,
+        steps: int,
     ) -> None:
-        self.limits, self.kinds = limits, kinds
+        self.limits, self.kinds_for = limits, kinds
         self.particles, self.steps = particles, steps
         self.evaluations = 0
         self.tail: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -94,6 +98,7 @@ class Swarm:
                     "expected finite noise."
                 )
         self.generators = generators
+        self.kinds = [self.kinds_for(states) for states in drawn]
         self.active = np.arange(runs)
         self.states = np.stack(drawn)
         if not np.issubdtype(self.states.dtype, np.floating):
@@ -108,8 +113,8 @@ class Swarm:
         self.first_hits = int((self.utility >= self.limits.target).sum())
         self.lot = np.stack([generator.random(particles) for generator in generators])
         self.level, self.level_lot = np.full(runs, -np.inf), np.ones(runs)
-        self.scales = np.ones((runs, len(self.kinds)))
-        self.gains = np.ones((runs, len(self.kinds)))
+        self.scales = np.ones((runs, len(self.kinds[0])))
+        self.gains = np.ones((runs, len(self.kinds[0])))
         self.family = np.tile(np.arange(particles), (runs, 1))
         self.generation, self.size = 0, self.states.shape[-1]
         self.plateau = np.zeros(runs)
@@ -175,8 +180,8 @@ class Swarm:
             self.lot = most * (1 - chance[:, 1])
             share = above.mean(axis=1)
             accepted += share / self.steps
-            scale = self.scales[rows, kind] * np.exp(QUICKNESS * (share - ACCEPTED))
-            self.scales[rows, kind] = np.clip(scale, SMALLEST_SCALE, 1.0)
+            scale = self.scales[rows, kind] * np.exp(_QUICKNESS * (share - _ACCEPTED))
+            self.scales[rows, kind] = np.clip(scale, _SMALLEST_SCALE, 1.0)
             blocks.append(proposed[above])
             place = place.copy()
             place[above] = total + np.arange(len(blocks[-1]))
@@ -190,11 +195,11 @@ class Swarm:
 
     def _plan(self) -> np.ndarray:
         """Choose the kind of each step, (run, step): more of those that moved utility further."""
-        kinds = len(self.kinds)
+        kinds = len(self.kinds[0])
         most = self.gains.max(axis=1, keepdims=True)
         relative = np.where(most > 0, self.gains / np.where(most > 0, most, 1.0), 1.0)
         share = np.square(relative) / np.square(relative).sum(axis=1, keepdims=True)
-        bounds = np.cumsum((1 - EXPLORED) * share + EXPLORED / kinds, axis=1)
+        bounds = np.cumsum((1 - _EXPLORED) * share + _EXPLORED / kinds, axis=1)
         ticks = (np.arange(self.steps) + 0.5) / self.steps
         # Golden steps through the ticks, so that the kinds take turns.
         ticks = ticks[np.argsort((np.arange(self.steps) * 0.618034) % 1.0)]
@@ -207,7 +212,7 @@ class Swarm:
         chance = np.empty((len(kind), 2, self.particles))
         for row, (chosen, generator) in enumerate(zip(kind, self.generators, strict=True)):
             scale = float(self.scales[row, chosen])
-            moved = np.asarray(self.kinds[chosen](generator, self.states[row], scale))
+            moved = np.asarray(self.kinds[row][chosen](generator, self.states[row], scale))
             if moved.shape != self.states[row].shape:
                 raise CounterfactualError(
                     f"got proposed states of shape {moved.shape}; expected "
@@ -233,7 +238,7 @@ class Swarm:
         )
         self.plateau = np.where(level == self.level, self.plateau + 1, 0)
         hits = (trail.utility >= limits.target).sum(axis=1)
-        trouble = (trail.accepted < DEAD) | (self.plateau > limits.plateau_bits)
+        trouble = (trail.accepted < _DEAD) | (self.plateau > limits.plateau_bits)
         over = (hits >= half) | trouble | (self.bits[active] + 1 >= limits.most_bits)
         stuck = over & (hits == 0)
         kept = np.where(stuck, number, np.where(over, hits, half))
@@ -298,7 +303,7 @@ class Swarm:
         )
         self.generation += 1
         self.family = np.take_along_axis(self.family, chosen % self.particles, 1)
-        if self.generation % GENERATIONS == 0:
+        if self.generation % _GENERATIONS == 0:
             self.family = np.tile(np.arange(self.particles), (len(self.family), 1))
 
     def _keep(self, rows: np.ndarray) -> None:
@@ -310,6 +315,7 @@ class Swarm:
         self.generators = [
             generator for generator, kept in zip(self.generators, rows, strict=True) if kept
         ]
+        self.kinds = [kinds for kinds, kept in zip(self.kinds, rows, strict=True) if kept]
 
     def result(self) -> SplitTail:
         """Put the runs together."""

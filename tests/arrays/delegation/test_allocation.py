@@ -1,5 +1,7 @@
 """Is power divided as closed forms, comparative statics and an exhaustive search say?"""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -269,6 +271,75 @@ def test_a_grid_holds_what_one_by_one_would():
                 assert one.regime == grid.labels[i, j] == REGIMES[grid.regime[i, j]]
 
 
+@pytest.mark.parametrize(
+    ("natural", "exact"),
+    [
+        (lambda bits: 3 * (2**bits - 1), ExponentialCost(3.0, np.log(2))),
+        (lambda bits: 3 * (math.exp(bits) - 1), ExponentialCost(3.0)),
+        (lambda bits: 0.3 * bits, LinearCost(0.3)),
+        (lambda bits: 20 * math.log(1 + 0.2 * bits), LogarithmicCost(20.0, 0.2)),
+    ],
+)
+@pytest.mark.parametrize("instances", [0.1, 0.25, 1.0, 2.0, 4.0, 30.0])
+def test_a_cost_written_down_as_one_would_is_searched_no_sooner(natural, exact, instances):
+    """Of 1e-16 bits 2**x - 1 is 0, or twice what it should be."""
+    found, closed = (allocate(60.0, instances, cost, 20.0) for cost in (natural, exact))
+    assert found.regime == closed.regime
+    assert found.x == pytest.approx(closed.x, rel=1e-6, abs=0)
+    borders = (critical_diversity(60.0, cost, 20.0) for cost in (natural, exact))
+    assert next(borders) == pytest.approx(next(borders), rel=1e-5)
+
+
+def test_power_for_the_fixed_part_alone_searches_nothing():
+    cost = QuadraticCost(0.5, fixed=18.0)
+    for price in (cost, lambda bits: float(cost(bits))):
+        assert allocate(18.0, 1e12, price).regime == "tuned"
+        assert critical_diversity(18.0, price) == (np.inf, np.inf)
+    assert allocate(3.0, 8.0, lambda bits: 3 * np.ceil(bits)).x == 1, "a step is no rounding"
+
+
+@pytest.mark.parametrize("limit", [None, 1e3, 1100.0, 2000.0])
+def test_a_cost_that_overflows_cannot_be_had(limit):
+    for natural, rate in ((lambda bits: 2**bits - 1, np.log(2)), (math.expm1, 1.0)):
+        found = allocate(100.0, 8.0, natural, limit)
+        assert found.x == pytest.approx(allocate(100.0, 8.0, ExponentialCost(1.0, rate)).x)
+    with_numpy = allocate(100.0, 8.0, np.expm1, limit)
+    assert with_numpy.x == pytest.approx(np.log(8), rel=1e-6)
+
+
+def test_search_up_to_a_cap_with_power_left_is_capped():
+    found = allocate(100.0, 8.0, lambda bits: 3 * bits if bits <= 7 else np.inf)
+    assert (found.x, found.regime, found.spent) == (pytest.approx(7), "capped", pytest.approx(21))
+    assert allocate(21.0, 8.0, lambda bits: 3 * bits if bits <= 7 else np.inf).regime == "search"
+
+
+def test_an_endless_limit_is_none():
+    cost = QuadraticCost(0.5, fixed=18.0)
+    for each in (cost, lambda bits: float(cost(bits))):
+        assert allocate(100.0, 30, each, np.inf) == allocate(100.0, 30, each)
+        assert critical_diversity(100.0, each, np.inf) == critical_diversity(100.0, each)
+    assert allocate(100.0, 5, cost, funnel=np.inf) == allocate(100.0, 5, cost)
+
+
+def test_first_bits_that_are_free_at_the_margin_are_always_searched():
+    free = critical_diversity(100.0, lambda bits: bits**2)
+    assert free == pytest.approx(critical_diversity(100.0, QuadraticCost(1.0)), rel=1e-6)
+    assert free.some == 0
+    with pytest.raises(CounterfactualError, match="cost nothing"):
+        services_without_search(100.0, 50, lambda bits: bits**1.5)
+    both = critical_diversity(1e4, lambda bits: 2 * bits + 0.1 * bits**2, 1e3)
+    assert both.some == pytest.approx(2, rel=1e-5)
+
+
+@pytest.mark.parametrize("most", [2.0, 2000.0])
+def test_the_last_bit_before_a_jump_is_never_worth_it(most):
+    """A jump at the limit itself saves bits for next to none at run time."""
+    found = critical_diversity(30 * most, lambda bits: 3 * np.floor(bits), most)
+    assert found.most == np.inf
+    steep = critical_diversity(1e5, lambda bits: bits**30)
+    assert steep.most == pytest.approx(30 * 1e5 ** (29 / 30), rel=1e-6)
+
+
 def test_narrow_services_do_not_search():
     cost = QuadraticCost(0.5, fixed=18.0)
     count = services_without_search(100.0, 50, cost)
@@ -282,20 +353,26 @@ def test_narrow_services_do_not_search():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"power": -1.0}, "power got -1"),
-        ({"power": np.nan}, "power got nan"),
+        ({"power": -1.0}, "got power=-1"),
+        ({"power": np.nan}, "got power=nan"),
+        ({"power": [1.0, 2.0]}, "got power=.*expected a single number"),
         ({"power": "much"}, "expected numbers"),
-        ({"instances": 0}, "instances got 0; expected more than 0"),
+        ({"instances": 0}, "got instances=0; expected more than 0"),
         ({"instances": 1e-308}, "expected more instances"),
-        ({"limit": 0.0}, "limit got 0"),
-        ({"novel": 1.5}, "expected a share"),
+        ({"limit": 0.0}, "got limit=0"),
+        ({"limit": "none"}, "got limit='none' of type str"),
+        ({"limit": [1, 2]}, "got limit=.*expected a single number"),
+        ({"novel": 1.5}, "got novel=1.5; expected a share"),
+        ({"novel": [0.1, 0.2]}, "got novel=.*expected a single number"),
         ({"criterion": "averge"}, "Did you mean 'average'"),
-        ({"funnel": -2}, "funnel got -2"),
-        ({"cost": 3.0}, "expected LinearCost"),
-        ({"cost": lambda bits: 1.0}, "the cost of 0 bits at run time got 1; expected 0"),
+        ({"funnel": -2}, "got funnel=-2"),
+        ({"cost": 3.0}, "got cost=3.0; expected LinearCost"),
+        ({"cost": QuadraticCost}, "got the class cost=QuadraticCost; expected one of its kind"),
+        ({"cost": lambda bits: np.array([bits])}, r"got array\(\[0.\]\) as the cost of 0 bits"),
+        ({"cost": lambda bits: 1.0}, "got 1 as the cost of 0 bits at run time; expected 0"),
         ({"cost": lambda bits: 20 * (bits > 0) - bits * (bits > 3), "limit": 5}, "the cost falls"),
         ({"cost": lambda bits: np.nan * bits}, "got nan"),
-        ({"cost": lambda bits: "dear" if bits else 0}, "got 'dear'"),
+        ({"cost": lambda bits: "dear" if bits else 0}, "got 'dear' as the cost"),
         ({"cost": lambda bits: -bits}, "got -"),
     ],
 )

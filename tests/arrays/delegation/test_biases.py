@@ -15,7 +15,6 @@ from counterfactual_models.errors import CounterfactualError
 from inference.arrays.delegation import (
     MOVES,
     Program,
-    adaptive_bits,
     code_lengths,
     critical_time_price,
     crossing_size,
@@ -28,8 +27,9 @@ from inference.arrays.delegation import (
     perfect_maze,
     preferred,
     programs_for_maze,
-    search_steps,
 )
+from inference.arrays.delegation.code_lengths import adaptive_bits
+from inference.arrays.delegation.mazes import search_steps
 
 
 def executed(text):
@@ -73,6 +73,57 @@ def test_a_text_keeps_its_blanks_and_its_builtins():
     assert executed(text)(["a", "b"]) == "a, b2"
     with pytest.raises(CounterfactualError, match="cannot be read"):
         minified(len)
+
+
+def nested(x):
+    def inner(y):
+        return y + 1
+
+    return inner(x)
+
+
+def keyword(numbers, reverse):
+    return sorted(numbers, reverse=reverse)
+
+
+def outer(x):
+    global SHARED
+    SHARED = x
+    return x
+
+
+def f(x):
+    return 2 * x
+
+
+def reads_f(x):
+    return f(x)
+
+
+def handles(number):
+    try:
+        return 1 / number
+    except ZeroDivisionError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (nested, "has a FunctionDef in line 2"),
+        (outer, "has a Global"),
+        (keyword, r"keywords \['reverse'\]"),
+        (reads_f, "reads the name 'f'"),
+    ],
+)
+def test_a_text_that_would_mean_something_else_is_refused(function, said):
+    with pytest.raises(CounterfactualError, match=said):
+        minified(function)
+
+
+def test_errors_by_name_and_functions_named_f_are_shortened():
+    assert executed(minified(handles))(0) == "division by zero"
+    assert executed(minified(f))(4) == 8
 
 
 @given(turns=st.text(MOVES, min_size=1, max_size=60), order=st.integers(0, 2))
@@ -124,7 +175,18 @@ def test_length_prefers_the_search_in_large_mazes_and_time_the_path():
     assert preferred(both, time_price=0.99 * price) == 1
     assert preferred(both, time_price=1.01 * price) == 0
     assert critical_time_price(small.stored, small.search) == 0
+    assert critical_time_price(Program(9, 5), Program(9, 5)) == 0
+    assert critical_time_price(Program(9, 5), Program(9, 4)) == np.inf
     assert large.reactive_bits < 0.2 * large.stored.bits
+
+
+def test_a_search_that_is_longer_and_faster_has_a_price_above_which_it_is_preferred():
+    stored, search = Program(10, 1000), Program(900, 100)
+    with pytest.raises(CounterfactualError, match="longer and faster"):
+        critical_time_price(stored, search)
+    price = critical_time_price(search, stored)
+    assert preferred([stored, search], 0.99 * price) == 0
+    assert preferred([stored, search], 1.01 * price) == 1
 
 
 def test_state_that_lasts_makes_search_cheaper():
@@ -170,6 +232,10 @@ def test_the_crossing_comes_between_small_and_large():
         lambda: perfect_maze(0),
         lambda: moves([(0, 0), (2, 0)]),
         lambda: adaptive_bits("a", 0),
+        lambda: adaptive_bits("abc", 2),
+        lambda: code_lengths("", ""),
+        lambda: description_bits("", ""),
+        lambda: Program([1, 2], 3),
     ],
 )
 def test_what_makes_no_sense_is_refused(call):

@@ -7,13 +7,12 @@ from hypothesis import strategies as st
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.delegation import (
-    CheckedCost,
     ExponentialCost,
     LinearCost,
     LogarithmicCost,
     QuadraticCost,
-    least_objective,
 )
+from inference.arrays.delegation.any_cost import CheckedCost, least_objective
 
 KINDS = [LinearCost, QuadraticCost, ExponentialCost, LogarithmicCost]
 any_cost = st.builds(
@@ -81,10 +80,14 @@ def test_what_overflows_cannot_be_had():
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf, "dear"])
 def test_a_scale_that_is_none_is_refused(wrong):
     for kind in KINDS:
-        with pytest.raises(CounterfactualError, match="scale got"):
+        with pytest.raises(CounterfactualError, match="got scale="):
             kind(wrong)
-    with pytest.raises(CounterfactualError, match="bits got"):
+    with pytest.raises(CounterfactualError, match="got bits=-1"):
         LinearCost(1.0)(-1.0)
+    with pytest.raises(CounterfactualError, match="got bits='many' of type str"):
+        LinearCost(1.0)("many")
+    with pytest.raises(CounterfactualError, match="expected a single number"):
+        LinearCost([1.0, 2.0])
 
 
 def test_a_narrow_bargain_is_found():

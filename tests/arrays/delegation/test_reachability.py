@@ -85,6 +85,15 @@ def test_a_detour_over_a_low_summit_beats_a_high_one():
     assert found.drawdown == 1.0
 
 
+def test_a_fall_of_just_the_tolerance_is_put_up_with_though_it_rounds():
+    line, height = {0: [1], 1: [2], 2: []}, {0: 1.0, 1: 0.7, 2: 2.0}
+    assert 1.0 - 0.7 > 0.3
+    assert reachability(line, height, 0, 2, tolerance=0.3).reachable
+    assert list(algorithmic_range(line, height, 0, 0.3)) == [0, 1, 2]
+    assert not reachability(line, height, 0, 2, tolerance=0.3 - 1e-12).reachable
+    assert reachability(line, height, 0, 2, tolerance=np.inf).reachable
+
+
 def test_a_start_is_reached():
     assert reachability({0: []}, {0: -5.0}, 0, 0).path == (0,)
 
@@ -94,7 +103,7 @@ def test_what_is_missing_or_endless_is_refused():
         reachability({"a": ["b"]}, {"a": 0.0}, "a", "b")
     with pytest.raises(CounterfactualError, match="no neighbours of 'b'"):
         reachability({"a": ["b"]}, {"a": 0.0, "b": 0.0}, "a", "c")
-    with pytest.raises(CounterfactualError, match=r"performance of 1 got nan"):
+    with pytest.raises(CounterfactualError, match=r"got performance\[1\]=nan"):
         reachability({0: [1], 1: []}, {0: 0.0, 1: np.nan}, 0, 1)
     with pytest.raises(CounterfactualError, match="more than 100 states"):
         reachability(lambda n: [n + 1], lambda n: 0.0, 0, -1, most_states=100)
@@ -102,3 +111,6 @@ def test_what_is_missing_or_endless_is_refused():
         ThresholdSearch(parts=10, needed=11)
     with pytest.raises(CounterfactualError, match="expected one number a step"):
         drawdown([])
+    for parts, needed in ((10.5, 3), (10, 2.5), (10, 0)):
+        with pytest.raises(CounterfactualError, match="expected a whole number of at least 1"):
+            ThresholdSearch(parts, needed)

@@ -76,6 +76,10 @@ def test_the_two_meanings_of_tuning_differ_by_a_bit():
     assert log2_n[1] == pytest.approx(6, rel=1e-12)
     assert log2_n[0] == pytest.approx(7, abs=0.02)
     assert (one.worst, other.worst) == (6, 0)
+    for bits in (0.0, 2.5):
+        one, other = (searched_bits(6.0, bits, convention=c) for c in ("restricted", "best_of"))
+        lost = np.log2(1 + 2.0**-bits) - np.log2(1 + 2.0 ** -(6 + bits))
+        assert one.mean_tail - other.mean_tail == pytest.approx(lost)
 
 
 def test_chance_itself_shows_bits():
@@ -89,6 +93,13 @@ def test_endless_searches_stay_finite():
     assert np.diff(found.expected)[:2] == pytest.approx([0.1, 0.1], rel=1e-6)
     assert found.mean_tail[-1] == 5000
     assert expected_table_bits(5000, 10) == pytest.approx(500.0832746, rel=1e-9)
+
+
+def test_errors_of_tails_whose_squares_underflow_are_those_of_larger_ones():
+    tails = searched_tails([5.0, 500.0, 600.0, 800.0], 2.0, 1000)
+    found = measured_bits(tails)
+    np.testing.assert_allclose(found.mean_tail_mcse, found.mean_tail_mcse[0], rtol=1e-9)
+    np.testing.assert_allclose(np.diff(found.mean_tail), [495, 100, 200], rtol=1e-12)
 
 
 @pytest.mark.parametrize("instances", [8, 12, 16])
@@ -113,13 +124,17 @@ def test_a_power_and_search_of_the_four_numbers_of_the_model():
     [
         (lambda: best_table_tails(30, 4, 1), "at most 24"),
         (lambda: best_table_tails(3, 0, 1), "instances=0"),
-        (lambda: best_table_tails(3, 2, 1, criterion="mean"), "criterion got 'mean'"),
-        (lambda: searched_tails(1.0, -1.0, 10), "searched got -1"),
+        (lambda: best_table_tails(3, 2, 1, criterion="mean"), "got criterion='mean'"),
+        (
+            lambda: best_table_tails(3, 2, 1, criterion="average", performance=lambda tail: 1.0),
+            "expected a number for each",
+        ),
+        (lambda: searched_tails(1.0, -1.0, 10), "got searched=-1"),
         (lambda: searched_tails(1.0, 1.0, 10, convention="restrict"), "'restricted'"),
         (lambda: measured_bits([0.5]), "at least two draws"),
         (lambda: measured_bits([0.5, 1.5]), "probabilities up to 1"),
         (lambda: measured_bits([0.5, 0.0]), "more than 0"),
-        (lambda: expected_table_bits(-1, 2), "power got -1"),
+        (lambda: expected_table_bits(-1, 2), "got power=-1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, said):

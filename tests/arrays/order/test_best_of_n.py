@@ -47,7 +47,7 @@ def told(found):
     return [float(v) for v in (found.mean, found.variance, found.mean_log2, found.sd_log2)]
 
 
-def test_reference_values_of_one_choice_at_a_quarter():
+def test_one_choice_at_a_quarter_has_its_reference_values():
     found = best_of_n(np.log(0.25))
     assert found.mean_log2 == pytest.approx(0.96470659848247871829, rel=EXACT)
     assert found.sd_log2 == pytest.approx(1.8503282796675035949, rel=EXACT)
@@ -61,7 +61,7 @@ def test_reference_values_of_one_choice_at_a_quarter():
     assert found.proper and found.why == ""
 
 
-def test_reference_values_of_a_level_among_eight():
+def test_a_level_among_eight_has_its_reference_values():
     found = best_of_n_level(np.log(6 / 8), np.log(7 / 8))
     assert found.mle == pytest.approx(4.9790202365165969139, rel=EXACT)
     assert found.mean == pytest.approx(5.228293162880823335, rel=EXACT)
@@ -274,7 +274,7 @@ def test_probabilities_of_levels_add_up_to_one(number, options, seed):
     assert choice_probabilities(number, utility, weights).sum() == pytest.approx(1, abs=1e-9)
 
 
-def test_a_million_options_among_levels_a_hair_apart():
+def test_a_million_options_are_told_apart_among_levels_a_hair_apart():
     weights = np.log([1.0, 1e-16, 1e-16])
     chosen = choice_probabilities(1e6, np.arange(3.0), weights)
     assert chosen[1:] == pytest.approx([1e-10, 1e-10], rel=1e-6)

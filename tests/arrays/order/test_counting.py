@@ -8,7 +8,7 @@ from scipy import integrate, signal, stats
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.order.counting import (
-    FEWEST_HITS,
+    FEWEST_INDEPENDENT,
     counted_bits,
     indicator_effective,
     least_bits,
@@ -31,7 +31,7 @@ def indicator_worth(chance, rho):
     return tau
 
 
-def test_reference_values_51_to_57():
+def test_reference_values_51_to_57_are_met():
     limits = least_bits(0, np.array([100, 1000, 100_000]))
     expected = 5.0825031864688671807, 8.3850360123011745379, 15.026753387087420639
     np.testing.assert_allclose(limits, expected, rtol=1e-9)
@@ -108,7 +108,8 @@ def test_futures_that_agree_count_once_and_futures_that_do_not_count_each():
     rng = np.random.default_rng(0)
     past, targets = rng.normal(size=(4, 500, 1)), np.array([0.0, 1.0, 1.5])
     alike = indicator_effective(np.repeat(past, 10, axis=2), targets)
-    np.testing.assert_allclose(alike, indicator_effective(past, targets))
+    # Levels that are judged lie elsewhere among ten times as many rows.
+    np.testing.assert_allclose(alike, indicator_effective(past, targets), rtol=0.1)
     apart = indicator_effective(rng.normal(size=(4, 500, 10)), targets)
     assert (apart > 14_000).all() and (apart <= 20_000 + 1e-6).all()
     half = indicator_effective(past + rng.normal(size=(4, 500, 10)), targets)
@@ -129,16 +130,32 @@ def test_many_targets_are_judged_between_few_as_one_by_one():
 def test_where_hits_are_few_or_none_the_quantile_tells():
     values = autoregression(4)
     ordered = np.sort(values, axis=None)
-    told = indicator_effective(values, ordered[-FEWEST_HITS])
-    assert indicator_effective(values, 1e9) == told
+    told, lowest = (indicator_effective(values, end) for end in (1e9, -1e9))
     assert indicator_effective(values, ordered[-3]) <= told < 1500
-    lowest = indicator_effective(values, ordered[FEWEST_HITS])
-    assert indicator_effective(values, -1e9) == lowest
+    assert indicator_effective(values, ordered[3]) <= lowest < 1500
+    # Twenty independent hits are as many rows as the share of independent ones is small.
+    often = int(1.5 * FEWEST_INDEPENDENT * len(ordered) / told)
+    assert indicator_effective(values, ordered[-often]) == pytest.approx(float(told), rel=0.5)
     assert indicator_effective(np.ones((4, 100)), [0.0, 1.0, 2.0]).tolist() == [400.0] * 3
     rare = np.zeros((4, 100))
     rare[2, 5] = 1.0
     assert np.isfinite(indicator_effective(rare, [0.0, 0.5, 1.0, 2.0])).all()
     assert indicator_effective(np.arange(6.0).reshape(3, 2), 2.5) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.001])
+def test_forty_futures_that_share_their_slow_past_are_no_forty_draws(share):
+    """Of intervals that hold in 95 of 100, fewer than 50 of 60 hold once in a thousand tries."""
+    target, truth = stats.norm.isf(share), -np.log2(share)
+    held = 0
+    for seed in range(60):
+        past = autoregression(seed, (4, 500), 0.95)[..., None]
+        noise = np.random.default_rng([seed, 1]).normal(size=(4, 500, 40))
+        values = np.sqrt(0.9) * past + np.sqrt(0.1) * noise
+        worth = indicator_effective(values, target)
+        told = counted_bits((values >= target).sum(), values.size, worth)
+        held += bool(told.lower <= truth <= told.upper)
+    assert held >= 50
 
 
 def test_no_more_is_believed_than_the_slowest_latent_and_the_draws():

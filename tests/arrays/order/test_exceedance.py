@@ -14,6 +14,7 @@ from inference.arrays.order.exceedance import (
     finite_values,
     log_complement,
     log_shares,
+    log_surprise,
     surprisal_bits,
 )
 
@@ -24,7 +25,7 @@ levels = st.lists(st.integers(-3, 3), min_size=1, max_size=12)
 @pytest.mark.parametrize(
     ("state", "bits"), [(6, 2.0), (4, 1.0), (7, 3.0), (3, 0.67807190511263765213), (0, 0.0)]
 )
-def test_the_posts_eight_states(state, bits):
+def test_the_posts_eight_states_have_their_bits(state, bits):
     assert exceedance_bits(EIGHT, state) == pytest.approx(bits, rel=1e-12)
 
 
@@ -99,7 +100,7 @@ def test_far_and_near_no_digit_is_lost():
     assert tails == pytest.approx(-np.log1p(-1 / 10_001) / np.log(2), rel=1e-12)
 
 
-def test_a_million_weighted_outcomes_and_thousands_of_achievements():
+def test_a_million_weighted_outcomes_are_judged_at_thousands_of_achievements():
     rng = np.random.default_rng(0)
     utility, log_measure = rng.normal(size=1_000_000), 40 * rng.normal(size=1_000_000)
     achieved = rng.normal(size=4000) * 1.5
@@ -182,6 +183,15 @@ def test_complements_keep_their_digits():
         truth = [float(mpmath.log(1 - mpmath.exp(mpmath.mpf(x)))) for x in logs]
     assert log_complement(logs) == pytest.approx(truth, rel=1e-14)
     assert log_complement([0.0, -np.inf]).tolist() == [-np.inf, 0.0]
+
+
+@pytest.mark.parametrize("log_tail", [-1e-12, -0.7, -39.9, -40.1, -700.0, -1e5])
+def test_surprises_keep_their_digits(log_tail):
+    with mpmath.workdps(60):
+        beyond = mpmath.exp(mpmath.mpf(log_tail))
+        series = beyond + beyond**2 / 2  # all that is seen of a tail below e^-100
+        truth = mpmath.log(series if log_tail < -100 else -mpmath.log1p(-beyond))
+    assert log_surprise(log_tail) == pytest.approx(float(truth), rel=1e-14, abs=1e-14)
 
 
 def test_shares_add_up_to_one_and_numbers_are_kept_as_they_are():

@@ -37,7 +37,7 @@ def dominance(draws, achieved):
     ],
     ids=["dominance", "sum", "lexicographic", "min", "max"],
 )
-def test_x6_and_y7_of_eight_by_eight(preference, bits):
+def test_x6_and_y7_of_eight_by_eight_have_the_bits_of_the_post(preference, bits):
     assert joint_bits([6, 7], preference, draws=GRID) == pytest.approx(bits, rel=1e-12)
 
 

@@ -61,7 +61,7 @@ def bits_of_fraction(share):
         (0.5, Fraction(645119, 645120), 2.2363221711469770862e-6),
     ],
 )
-def test_the_posts_eight_states(threshold, share, bits):
+def test_lotteries_of_the_posts_eight_states_have_their_bits(threshold, share, bits):
     assert divided_difference(range(8), threshold) == share
     assert np.exp(lottery_log_tail(EIGHT, threshold)) == pytest.approx(float(share), rel=1e-12)
     assert lottery_bits(EIGHT, threshold) == pytest.approx(bits, rel=1e-12)
@@ -91,11 +91,11 @@ def test_a_sure_best_outcome_is_endlessly_unlikely_and_the_worst_no_bits():
         ),
     ],
 )
-def test_ten_trillion_for_the_best(values, threshold, bits):
+def test_with_ten_trillion_for_the_best_each_lottery_has_its_bits(values, threshold, bits):
     assert lottery_bits(values, threshold) == pytest.approx(bits, rel=1e-12)
 
 
-def test_a_hundred_outcomes_where_the_textbook_formula_has_no_digit_left():
+def test_a_hundred_outcomes_keep_digits_that_the_textbook_formula_loses():
     values = np.linspace(0, 1, 100)
     assert lottery_log_tail(values, 0.7) == pytest.approx(-27.844387335007662349, rel=1e-12)
     assert lottery_bits(values, 0.3) == pytest.approx(1.1654959464088642573e-12, rel=1e-9)
@@ -270,7 +270,7 @@ def test_lotteries_drawn_are_as_often_as_good():
             assert abs((drawn >= threshold).mean() - share) < 4 * error + 1e-9
 
 
-def test_gaps_with_leading_axes_and_none_at_all():
+def test_gaps_may_have_leading_axes_or_be_none_at_all():
     above, below = np.log([[1.0, 2.0], [3.0, 4.0]]), np.log([[2.0], [1.0]])
     together = lottery_log_tail_from_gaps(above, below)
     alone = [lottery_log_tail_from_gaps(above[i], below[i]).item() for i in range(2)]

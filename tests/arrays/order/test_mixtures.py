@@ -44,13 +44,13 @@ def only(kinds):
         (6.0, 1.0060473109292521911, 0.67555607984028168783),
     ],
 )
-def test_tilts_of_eight_equally_likely_states(mean, bits, strength):
+def test_tilts_of_eight_equally_likely_states_have_their_reference_values(mean, bits, strength):
     tilt = exponential_tilt(EIGHT, mean)
     assert tilt.bits == pytest.approx(bits, rel=1e-12)
     assert tilt.strength == pytest.approx(strength, rel=1e-12)
 
 
-def test_buffered_shares_mean_tail_and_expected_bits_of_the_post():
+def test_buffered_shares_mean_tail_and_expected_bits_are_those_of_the_post():
     buffered = -buffered_exceedance(EIGHT, [5.5, 6, 4]) / np.log(2)
     truth = [1.0, 1.4150374992788438185, 0.19264507794239589256]
     assert buffered == pytest.approx(truth, rel=1e-12)
@@ -257,7 +257,7 @@ def test_a_slight_tilt_costs_the_square_of_its_shift(above):
     assert tilt.strength == pytest.approx(above / 5.25, rel=1e-3)
 
 
-def test_a_steep_tilt_towards_two_best_that_nearly_tie():
+def test_a_steep_tilt_tells_two_best_apart_that_nearly_tie():
     gap = 1e-12
     baseline, mean = [0.0, -gap, -1.0], -0.25 * gap
     with mpmath.workdps(40):
@@ -278,7 +278,7 @@ def test_a_rare_disaster_weighs_in_the_divergence_to_its_last_digit():
     assert half == pytest.approx(truth, rel=1e-4)
 
 
-def test_at_the_maximum_beyond_it_and_below_the_mean():
+def test_the_maximum_what_lies_beyond_and_what_below_the_mean_have_their_bits():
     tilt = exponential_tilt([0, 1, 1, 2, 2], [2, 2.5, 1.2, 0.5])
     assert tilt.bits == pytest.approx([np.log2(2.5), np.inf, 0, 0])
     assert tilt.strength.tolist() == [np.inf, np.inf, 0, 0]
@@ -316,7 +316,7 @@ def test_buffered_bits_are_between_cramers_and_those_of_the_certainty(utility, l
     assert cramer <= buffered + 1e-9 and buffered <= sure + 1e-9
 
 
-def test_masses_far_below_what_a_number_can_hold():
+def test_masses_far_below_what_a_number_can_hold_are_kept():
     baseline, log_measure = [0.0, 1.0], [0.0, -2000.0]
     for kind in MIXTURES:
         assert mixed_bits(baseline, [1.0], kind, log_measure) == pytest.approx(
@@ -329,7 +329,7 @@ def test_masses_far_below_what_a_number_can_hold():
     assert tail == pytest.approx(2000 / np.log(2) - 1, rel=1e-9)
 
 
-def test_many_achievements_weights_and_leading_axes():
+def test_many_achievements_weights_and_leading_axes_are_what_they_are_alone():
     rng = np.random.default_rng(5)
     baseline, achieved = rng.normal(1, 3, size=3000), rng.normal(1, 1, size=(3, 4, 500))
     weights = rng.uniform(size=500)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import integrate, signal, stats
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.order.rank_exponential import (
@@ -25,8 +25,8 @@ def test_a_normal_baseline_gives_its_rate_and_its_bits_within_errors():
     for seed in range(40):
         draws = np.random.default_rng(seed).normal(size=4000)
         found = boltzmann_fit(draws, 0.8)
-        rates.append((found.rate - 0.8) / found.rate_error)
-        bits.append((found.bits - 0.32 / LN2) / found.bits_error)
+        rates.append((found.rate - 0.8) / found.rate_mcse)
+        bits.append((found.bits - 0.32 / LN2) / found.bits_mcse)
         assert found.reliable, found.why
     for standard in (np.array(rates), np.array(bits)):
         assert abs(standard.mean()) < 4 / np.sqrt(40)
@@ -42,19 +42,44 @@ def test_errors_hold_where_the_achieved_mean_is_drawn_too(shared):
         base = past[0] if shared else past[0, :1999]
         own = 0.5 + (0.8 * past[0] + 0.6 * past[1] if shared else past[1])
         found = boltzmann_fit(base, own)
-        standard.append((found.rate - 0.5) / found.rate_error)
+        standard.append((found.rate - 0.5) / found.rate_mcse)
     assert abs(np.mean(standard)) < 4 / np.sqrt(60)
     assert 0.75 < np.std(standard) < 1.3
 
 
-def test_draws_in_stretches_have_wider_errors_than_independent_ones():
-    few = np.random.default_rng(0).normal(size=400)
-    slow = np.repeat(few, 10)
-    assert boltzmann_fit(slow, 0.5).rate_error == pytest.approx(
-        boltzmann_fit(few, 0.5).rate_error, rel=1e-6
-    )
-    plain, wide = boltzmann_fit(slow, 0.5), boltzmann_fit(slow, 0.5, widened=2.0)
-    assert wide.rate_error == pytest.approx(2 * plain.rate_error)
+def chains_of_ar(seed, shape=(4, 1000, 1), memory=0.9):
+    """Normal draws that remember .9 of the one before; futures share the past of their draw."""
+    rng = np.random.default_rng(seed)
+    noise = np.sqrt(1 - memory**2) * rng.normal(size=shape[:2])
+    noise[:, 0] /= np.sqrt(1 - memory**2)
+    past = signal.lfilter([1.0], [1.0, -memory], noise, axis=1)
+    return 0.8 * past[..., None] + 0.6 * rng.normal(size=shape)
+
+
+def test_errors_hold_for_slow_chains_and_futures_that_share_their_past():
+    standard, wider = [], []
+    for seed in range(60):
+        draws = chains_of_ar(seed, (4, 1000, 2))
+        found = boltzmann_fit(draws, 0.5)
+        standard.append(
+            [(found.rate - 0.5) / found.rate_mcse, (found.bits - 0.125 / LN2) / found.bits_mcse]
+        )
+        mixed = np.random.default_rng(seed).permutation(draws.ravel())
+        wider.append(found.rate_mcse / boltzmann_fit(mixed, 0.5).rate_mcse)
+    assert (np.abs(np.mean(standard, axis=0)) < 4 / np.sqrt(60)).all()
+    assert (np.std(standard, axis=0) > 0.75).all() and (np.std(standard, axis=0) < 1.35).all()
+    assert np.median(wider) > 2.5
+
+
+def test_slow_pasts_that_both_worlds_share_are_counted_once():
+    standard, ratios = [], []
+    for seed in range(40):
+        base = chains_of_ar(seed)
+        own = base + 0.5 + 0.3 * np.random.default_rng(1000 + seed).normal(size=base.shape)
+        found = boltzmann_fit(base, own)
+        standard.append((found.rate - 0.5) / found.rate_mcse)
+        ratios.append(found.rate_mcse / boltzmann_fit(base, own[:, :-1]).rate_mcse)
+    assert 0.7 < np.std(standard) < 1.4 and np.median(ratios) < 0.8
 
 
 HEAVY = {
@@ -131,7 +156,7 @@ def test_two_outcomes_have_the_log_odds_for_their_rate():
         (1024, 2.3826356314908347486e-6),
     ],
 )
-def test_reference_values_of_best_of_n_against_the_weighted_rank(number, nats):
+def test_best_of_n_against_the_weighted_rank_has_its_reference_values(number, nats):
     assert rank_exponential_from_best_of_n(number) * LN2 == pytest.approx(nats, rel=1e-9)
 
 
@@ -203,10 +228,10 @@ def test_the_fit_to_choices_of_the_best_of_n_finds_nearly_n_less_one():
 def test_bad_questions_are_refused_in_words():
     refused = [
         (lambda: boltzmann_fit(np.ones(50), 2.0), "vary"),
-        (lambda: boltzmann_fit(np.array([0.0, np.nan]), 1.0), r"baseline\[1\]=nan"),
+        (lambda: boltzmann_fit(np.array([0.0, np.nan]), 1.0), r"baseline\[1\] = nan"),
         (lambda: boltzmann_fit(np.arange(9.0), np.inf), "achieved"),
-        (lambda: boltzmann_fit(np.ones((3, 3)), 1.0), "shape"),
-        (lambda: boltzmann_fit(np.arange(9.0), 5.0, bounds=np.array([0, 4])), "bounds"),
+        (lambda: boltzmann_fit(np.ones((3, 3, 3, 3)), 1.0), "shape"),
+        (lambda: boltzmann_fit(np.ones((2, 4)), 5.0, np.zeros((4, 2))), "one mass for each"),
         (lambda: rank_exponential_fit([0.1]), "log-probability"),
         (lambda: rank_exponential_fit([-np.inf]), "mean tail of 0.0"),
         (lambda: rank_exponential_fit([0.0, 0.0]), "mean tail of 1.0"),

@@ -23,7 +23,7 @@ def shifted(seed, shape=(4, 1000), shift=4.0, rho=0.0):
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.8])
-def test_the_tail_of_a_normal_within_its_errors(rho):
+def test_the_tail_of_a_normal_is_found_within_its_errors(rho):
     """A deviate beyond 4.5, or mean squares beyond 2.2, would come once in thousands of seeds."""
     deviates = []
     for seed in range(60):
