@@ -22,6 +22,9 @@ from inference.diagnostics.optimization_power import optimization_power as measu
 
 __all__ = ["PowerPenalty", "optimization_power"]
 
+_UNKNOWN = 1.0
+"""Bits of error at least, where it is not known."""
+
 
 @dataclass(frozen=True)
 class PowerPenalty:
@@ -48,7 +51,8 @@ class PowerPenalty:
         most = beyond.where(told, -np.log2(np.finfo(float).tiny))
         penalty = most.clip(min=0.0)
         sure = np.isfinite(shown["mcse"])
-        mcse = shown["mcse"].where(sure, penalty)  # an error that is not known may be all of it
+        # An error that is not known may be all of it, and is no zero where nothing is charged.
+        mcse = shown["mcse"].where(sure, penalty.clip(min=_UNKNOWN))
         doubted = ~shown["reliable"] | ~sure
         found = {
             "penalty": penalty,

@@ -84,3 +84,12 @@ def test_what_is_no_summary_or_no_allowance_is_refused(options, said):
 def test_the_penalty_without_a_utility_says_how_to_give_one(asked, worlds):
     with pytest.raises(CounterfactualError, match=r"optimization_power\(utility"):
         inference.choose(worlds, clips, asked)
+
+
+def test_an_error_that_is_not_known_is_no_zero_where_nothing_is_charged(worlds, monkeypatch):
+    shown = inference.diagnostics.optimization_power(worlds, clips)
+    unknown = shown.assign(mcse=shown["mcse"] * np.inf)
+    monkeypatch.setattr("inference.power_penalty.measured_power", lambda *_, **__: unknown)
+    found = penalties.optimization_power(clips, allowed=50.0)(worlds)
+    assert (found["penalty"] == 0).all() and (found["mcse"] >= 1).all()
+    assert (found["reason"] != "").all()

@@ -12,10 +12,18 @@ import math
 
 import numpy as np
 
-__all__ = ["doubtful", "equal_draws", "kish_draws", "pareto_smoothed", "smoothed"]
+__all__ = [
+    "HEAVIEST",
+    "doubtful",
+    "equal_draws",
+    "kish_draws",
+    "pareto_smoothed",
+    "smoothed",
+]
 
 _ENOUGH = 100
-_HEAVIEST = 0.7
+HEAVIEST = 0.7
+"""k-hat from which weights are not to be trusted."""
 _FEWEST_IN_TAIL = 5
 _PRIOR_OF_SCALE, _PRIOR_OF_SHAPE = 3, 10
 _NUMBERS = 1 << 22
@@ -188,7 +196,7 @@ def doubtful(khat: float, effective: float) -> bool:
     >>> doubtful(0.5, 800.0), doubtful(0.9, 800.0), doubtful(0.5, 20.0)
     (False, True, True)
     """
-    return not khat <= _HEAVIEST or effective < _ENOUGH
+    return not khat <= HEAVIEST or effective < _ENOUGH
 
 
 def equal_draws(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -205,8 +205,8 @@ def _labelled(
     for place, one in enumerate(found.values()):
         khat = too_heavy(one.bits)
         if not np.isnan(khat):
-            method, _, why = said[place]
-            said[place] = method, said[place][1], f"{why}; {_UNSEEN} (k-hat {khat:.2g})"
+            method, reliable, why = said[place]
+            said[place] = method, reliable, f"{why}; {_UNSEEN} (k-hat {khat:.2g})"
             for name, most in (("mean_tail", 1.0), ("log2_n", 1 + np.log(off.size))):
                 at, lower = SUMMARIES.index(name), by_summary["lower"][place]
                 by_summary["mcse"][place][at] = np.inf

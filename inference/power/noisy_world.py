@@ -25,7 +25,7 @@ from inference.simulation import NotVectorisable, Plan, Way, block_size, run_blo
 from inference.utility_values import Measured, utility_values, with_ties
 from inference.world_plans import WorldPlans
 
-__all__ = ["NoisyWorld"]
+__all__ = ["NoisyWorld", "drawn_singly"]
 
 _KEY = "rare worlds"
 _HELD = 50
@@ -50,8 +50,6 @@ class NoisyWorld:
         How many normal numbers a world is made of.
     utilities
         Of the erased draws, flat.
-    runs
-        How many worlds have been run.
     """
 
     def __init__(
@@ -83,7 +81,7 @@ class NoisyWorld:
             }
             for name in self.asked
         }
-        self.runs, self._calls, self._way = 0, 0, Way()
+        self._calls, self._way = 0, Way()
 
     def start(self, rng: np.random.Generator, number: int) -> np.ndarray:
         """Write some of the erased draws as noise, (number, size)."""
@@ -204,8 +202,7 @@ class NoisyWorld:
     @property
     def looped(self) -> bool:
         """Whether the world runs one draw at a time."""
-        said = schema.decode_attrs(self.plans.attrs).get("vectorised", {})
-        return bool(self._way.refused) or str(said.get(schema.ERASED, "")).startswith("loop")
+        return bool(self._way.refused) or drawn_singly(self.plans)
 
     def _run(
         self, states: np.ndarray, record: list[str], score: list[str]
@@ -227,7 +224,6 @@ class NoisyWorld:
                 continue
             told = [v.reshape(len(v), -1).double().sum(1) for v in found.log_prob.values()]
             blocks.append((found.values, sum(told, torch.zeros(rows.stop - rows.start).double())))
-        self.runs += number
         self._calls += 1
         values = {name: torch.cat([block[0][name] for block in blocks]) for name in record}
         return values, torch.cat([block[1] for block in blocks]).numpy()
@@ -267,7 +263,6 @@ class NoisyWorld:
         """Hold the worth of worlds made of noise against that of the draws they were made from."""
         few = slice(0, 200)
         here, there = self.evaluate(states[few])[0], self.utilities[rows[few]]
-        self.runs -= len(here)
         if set(self._kept(self.sites)) != set(self.sites):
             return  # what was not kept is drawn anew
         spread = float(np.std(self.utilities)) + 1e-300
@@ -279,3 +274,9 @@ class NoisyWorld:
                 f"the draw was worth {there[at]:.6g}: it was drawn by another program, or does "
                 "what its sites do not tell. Draw the worlds again."
             )
+
+
+def drawn_singly(plans: WorldPlans) -> bool:
+    """Tell whether the erased worlds of a tree were drawn one at a time."""
+    said = plans.attrs.get("vectorised", {})
+    return str(said.get(schema.ERASED, "")).startswith("loop")

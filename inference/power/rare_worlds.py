@@ -49,7 +49,7 @@ from inference.arrays.order.own_draws import COUNTED, judged_draws
 from inference.arrays.order.splitting import SplitTail, split_tail
 from inference.drawn_plans import plans_of
 from inference.posterior.engine import bar
-from inference.power.noisy_world import NoisyWorld
+from inference.power.noisy_world import NoisyWorld, drawn_singly
 from inference.power.rare_scores import rare_scores
 from inference.power.ratios import log_ratios
 from inference.utility_values import fingerprint, utility_values
@@ -187,20 +187,15 @@ def _groups(asked: _Question) -> dict[str, xr.Dataset]:
     if asked.method != "splitting":
         ratios, trusted = _ratios(asked)
         groups |= {} if ratios is None else {schema.RARE_RATIOS: ratios}
-    if asked.method == "importance" or (trusted and _slow(asked.plans)):
+    if asked.method == "importance" or (trusted and drawn_singly(asked.plans)):
         return groups
     try:
         groups |= _split(asked)
-    except WorldError:
+    except WorldError as error:
         if not trusted:
             raise
+        groups[schema.RARE_RATIOS].attrs["not_split"] = str(error)
     return groups
-
-
-def _slow(plans: WorldPlans) -> bool:
-    """Tell whether the erased world runs one draw at a time: splitting would take hours."""
-    said = plans.attrs.get("vectorised", {})
-    return str(said.get(schema.ERASED, "")).startswith("loop")
 
 
 def _best(values: xr.DataArray) -> float:

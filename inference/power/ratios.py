@@ -17,6 +17,7 @@ import xarray as xr
 
 from counterfactual_models.errors import WorldError
 from inference import schema
+from inference.arrays.order.baselines import KEPT
 from inference.passes import Pass, Program
 from inference.scores.programs import density_of
 from inference.scores.rows import Mapped, Rows
@@ -25,9 +26,6 @@ from inference.utility_values import utility_values
 from inference.world_plans import WorldPlans
 
 __all__ = ["Ratios", "log_ratios"]
-
-_BEST = 20
-"""Of the erased draws so many are held against what the disciple can do."""
 
 Ratios = tuple[np.ndarray, np.ndarray]
 """Log ratios and erased utilities of the draws of a disciple, flat."""
@@ -71,7 +69,7 @@ def log_ratios(
     asked = [n for n in chance.attrs["measurements"] if n in plans.recorded]
     if not asked:
         raise WorldError("the utility asks for nothing that the world measures")
-    _refuse_ruled_out(plans, drawn, let_in, sites, np.argsort(-chance.values.ravel())[:_BEST])
+    _refuse_ruled_out(plans, drawn, let_in, sites, np.argsort(-chance.values.ravel())[:KEPT])
     rows = _rows(plans, drawn, name, sites)
     off, measured = _looked(erased, sites, asked, rows, watch)
     on, _ = _looked(let_in, sites, [], rows, watch)

@@ -194,8 +194,11 @@ def test_auto_weighs_alone_where_that_is_trusted_and_splitting_is_slow_or_has_no
     push = {"push": lambda still: 0 * still + 2.0}
     narrow = {"narrow": lambda still: 0 * still + 2.5 + 0.01 * pyro.sample("die", STILL)}
     little = {"target": 2.5, "particles": 20, "steps": 1}
-    for world in (single, dialled):
-        assert groups_of(rarely(world, known(world, push), push, reach)) == {"rare_ratios"}
+    for world, why in ((single, None), (dialled, "several values become one")):
+        tree = rarely(world, known(world, push), push, reach)
+        assert groups_of(tree) == {"rare_ratios"}
+        said = tree["rare_ratios"].attrs.get("not_split")
+        assert said is None if why is None else why in said
     untrusted = known(single, narrow)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImpactWarning)

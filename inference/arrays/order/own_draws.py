@@ -14,9 +14,10 @@ import numpy as np
 
 from inference.arrays.order.baselines import KEPT
 from inference.arrays.order.counting import counted_bits
-from inference.arrays.order.reweighted import HEAVIEST, reweighted_bits
+from inference.arrays.order.reweighted import reweighted_bits
+from inference.arrays.weights import HEAVIEST
 
-__all__ = ["OwnDraws", "judged_draws"]
+__all__ = ["COUNTED", "OwnDraws", "judged_draws"]
 
 ACHIEVED = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles of what the disciple achieves, at which its draws are judged."""

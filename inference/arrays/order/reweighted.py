@@ -20,14 +20,12 @@ from inference.arrays.blocks import effective_draws
 from inference.arrays.order.chain_errors import as_chains, blocks_of_draws, error_of_estimate
 from inference.arrays.order.exceedance import bits_of
 from inference.arrays.reweighting import block_errors
-from inference.arrays.weights import smoothed
+from inference.arrays.weights import HEAVIEST, smoothed
 
-__all__ = ["FEWEST_WEIGHED", "HEAVIEST", "ReweightedBits", "reweighted_bits"]
+__all__ = ["FEWEST_WEIGHED", "ReweightedBits", "reweighted_bits"]
 
 FEWEST_WEIGHED = 25
 """Effective draws that must reach a target for their weights to tell anything."""
-HEAVIEST = 0.7
-"""k-hat from which weights are not to be trusted."""
 _JUDGED = 64
 _UNNORMALISED, _ROUNDING = 4.0, 1e-6
 

@@ -12,8 +12,7 @@ import math
 
 import numpy as np
 
-from inference.arrays.order.reweighted import HEAVIEST
-from inference.arrays.weights import smoothed
+from inference.arrays.weights import HEAVIEST, smoothed
 
 __all__ = ["least_with_unseen", "too_heavy"]
 
