@@ -19,7 +19,7 @@ demo-trial: $(STAMP)
 	$(BIN)/counterfactual audit trial --out $(OUT)/trial
 
 test: $(STAMP) check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff check .

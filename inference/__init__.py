@@ -23,6 +23,7 @@ _HOME = {
     "sample_posterior": "posterior",
     "sample_worlds": "worlds",
     "save": "store",
+    "simplicity": "simplicity",
     "with_rare_worlds": "power",
     "with_scores": "scores",
 }
@@ -48,6 +49,7 @@ __all__ = [
     "sample_posterior",
     "sample_worlds",
     "save",
+    "simplicity",
     "training",
     "with_rare_worlds",
     "with_scores",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from inference.pyro_runs import from_pyro
     from inference.revisions import revise
     from inference.scores import with_scores
+    from inference.simplicity import simplicity
     from inference.store import load, save
     from inference.views import as_models, pair, regroup
     from inference.worlds import sample_worlds

@@ -10,6 +10,13 @@ r"""Which numbers of the diagnostics are penalties, and how are they kept from b
 * ``motive_importance``: bits by which the future of a disciple stands out from the mean of all
   disciples', the mean over measurements. Only for disciples that differ in their goals alone: who
   does nothing among many that do much stands out most.
+* ``shape``: how far the shape of the future is changed, whatever it is about: ``rearranged_tv``,
+  or the modulus of the change of ``l_scale``, ``concentration``, ``entropy``, ``varentropy`` or
+  ``peaks``, on average over measurements. Blind to worlds that change places.
+* ``description_length``: ``conditional``, the share of a world's bits that must still be said
+  once the other is known, in [0, 1]; ``complexity``, bits by which it is simpler or more
+  complicated; ``distortion``, the total variation that is left when the other world is known and
+  the rest is said within the budget.
 
 **Noise is not to be charged.** A distance of noisy estimates is never zero, and a disciple that
 changes nothing would pay for the number of measurements. In the mean, each measurement enters with
@@ -42,9 +49,11 @@ from inference.arrays.cell_counts import merge_novel
 from inference.arrays.total_variation import FEWEST_EFFECTIVE
 from inference.diagnostics.absolute_importance import absolute_importance
 from inference.diagnostics.coarse_graining import coarse_graining
+from inference.diagnostics.description_length import DESCRIPTION, description_length
 from inference.diagnostics.joint_coarse_graining import joint_coarse_graining
 from inference.diagnostics.motive_importance import motive_importance
 from inference.diagnostics.relative_importance import relative_importance
+from inference.diagnostics.shape import DESCRIPTOR, shape
 from inference.diagnostics.soundness import SLOWEST, slowest_latent
 from inference.diagnostics.sources import source_of
 from inference.schema import (
@@ -62,6 +71,8 @@ __all__ = ["Named", "names"]
 FLIPS = 200
 """Random signs behind a floor. More would serve p-values, which nobody asks for here."""
 TOO_NEAR = 0.99
+SAME_BITS = 2.0
+"""Bits by which a world is described as the same as one that is known."""
 OF = "of"
 
 Worlds = xr.DataTree | xr.Dataset
@@ -122,7 +133,7 @@ def _error_of_mean(worlds: Worlds, options: dict[str, Any]) -> np.ndarray:
     bounds = source.bounds(float(np.quantile(effective, SLOWEST)))
     lengths = np.diff(bounds)
     witness = np.zeros((len(source.disciples), len(lengths)))
-    for _, counts in source.counted(bounds):
+    for _, counts, _ in source.counted(bounds):
         for place, let_in in enumerate(counts[1:]):
             apart = merge_novel(let_in, counts[0])
             witness[place] += 0.5 * np.einsum("bcm,cm->b", apart, np.sign(apart.sum(axis=0)))
@@ -262,6 +273,59 @@ def _motive(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
     return apart.assign(penalty=apart["penalty"].clip(min=0.0))
 
 
+def _shape(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
+    rearranged = of == "rearranged_tv"
+    shown = shape(worlds, descriptors="entropy" if rearranged else of, flips=FLIPS, **options)
+    if rearranged:
+        names = {f"rearranged_{name}": name for name in ("plugin", "floor", "mcse", "p")}
+        found = _beyond_floor(shown[list(names)].rename(names))
+    else:
+        told = shown.isel({DESCRIPTOR: 0}, drop=True)
+        # The square of a change that is mere noise is that of its error on average.
+        found = _beyond_floor(
+            told.assign(plugin=abs(told["change"]), floor=told["mcse"])[[*_BEYOND]]
+        ).assign(floor=told["floor"])
+    found = found.mean(MEASUREMENT)
+    return found.assign(penalty=found["penalty"].clip(min=0.0))
+
+
+def _description(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
+    asked = {name: options[name] for name in ("disciples", "measurements")}
+    shown = description_length(worlds, **asked)
+    if of == "complexity":
+        apart = abs(shown["on"] - shown["off"])
+        error = (shown["on_mcse"] ** 2 + shown["off_mcse"] ** 2) ** 0.5
+        shown = shown.assign(plugin=apart, floor=error, mcse=error, p=xr.zeros_like(error))
+        found = _beyond_floor(shown[[*_BEYOND]]).mean(MEASUREMENT)
+        return found.assign(penalty=found["penalty"].clip(min=0.0))
+    if of == "distortion":
+        unknown = shown["reason"].where(shown["budget"].isnull(), drop=True)
+        if unknown.size:
+            raise WorldError(
+                f"there is no budget for {', '.join(map(repr, unknown[DISCIPLE].values))}, as the "
+                "source is not known: Disciple(policy, source='...')."
+            )
+        given = shown["at_budget"].sel({DESCRIPTION: ["on_given_off", "off_given_on"]})
+        left = given.max(DESCRIPTION).mean(MEASUREMENT)
+        return xr.Dataset({"penalty": left, "mcse": shown["noise"].mean(MEASUREMENT)})
+    parts = xr.concat(
+        [
+            _still_said(shown, "on_given_off", "on"),
+            _still_said(shown, "off_given_on", "off"),
+        ],
+        DESCRIPTION,
+    )
+    more = parts["penalty"].argmax(DESCRIPTION)
+    return parts.isel({DESCRIPTION: more}, drop=True).mean(MEASUREMENT)
+
+
+def _still_said(shown: xr.Dataset, given: str, alone: str) -> xr.Dataset:
+    """Take the share of a world's bits that remains, beyond those that say that it is the same."""
+    beyond = (shown[given] - SAME_BITS).clip(min=0.0)
+    share = (beyond / shown[alone]).clip(max=1.0)
+    return xr.Dataset({"penalty": share, "mcse": shown[f"{given}_mcse"] / shown[alone]})
+
+
 def _scored(worlds: Worlds) -> xr.DataTree:
     if isinstance(worlds, xr.DataTree):
         return worlds
@@ -275,14 +339,19 @@ def _let_in(shown: xr.Dataset) -> xr.Dataset:
     return shown.isel({DISCIPLE: shown[DISCIPLE].values != ERASED})
 
 
+_BEYOND = ("plugin", "floor", "mcse", "p")
 _DRAWN = ("predictions", EVIDENCE_SCORES)
 _ENTRIES: dict[str, dict[str, Callable[[Worlds, str, dict[str, Any]], xr.Dataset]]] = {
     "absolute_importance": {"excess": _absolute},
     "coarse_graining": {"mean": _mean_variation, "max": _greatest_variation},
     "joint_coarse_graining": {"tv": _joint_variation},
+    "description_length": dict.fromkeys(("conditional", "complexity", "distortion"), _description),
     "motive_importance": {"mean": _motive},
     "relative_importance": dict.fromkeys(
         ("greatest", "trace_distance", "signed_distance", "rescaling"), _relative
+    ),
+    "shape": dict.fromkeys(
+        ("rearranged_tv", "l_scale", "concentration", "entropy", "varentropy", "peaks"), _shape
     ),
 }
 """Which function reads which number of a diagnostic; the first is the default."""

@@ -21,6 +21,7 @@ from counterfactual_models.errors import CounterfactualError, DiscipleError, nea
 from inference.named_penalties import Named, names
 from inference.power_penalty import optimization_power
 from inference.schema import DISCIPLE, ERASED
+from inference.twist_penalty import twist
 
 __all__ = [
     "Combined",
@@ -30,6 +31,7 @@ __all__ = [
     "evaluate",
     "names",
     "optimization_power",
+    "twist",
 ]
 
 PART = "part"

@@ -1,4 +1,4 @@
-"""What is every drawn world worth to somebody? A utility of what was measured, draw by draw."""
+"""What is every drawn world worth to somebody? A function of what was measured, draw by draw."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,10 @@ from inference.schema import DISCIPLE, ROLE, sample_dims
 __all__ = ["Measured", "fingerprint", "utility_values", "with_ties"]
 
 _DIGITS = 46
+_SUCH_AS = {
+    "utility": "utilities.bounded('clips', cap=1000)",
+    "log measure": "lambda measured: -0.1 * measured['clips']",
+}
 
 
 class Measured(dict[str, xr.DataArray]):
@@ -21,6 +25,13 @@ class Measured(dict[str, xr.DataArray]):
     Numbers are given out in double precision: a sum of them in single precision would tell apart
     what is worth the same.
 
+    Parameters
+    ----------
+    named
+        What there is.
+    what
+        Who asks, in messages.
+
     Examples
     --------
     >>> measured = Measured({"clips": xr.DataArray(3.0), "steel": xr.DataArray(2.0)})
@@ -28,9 +39,10 @@ class Measured(dict[str, xr.DataArray]):
     (3.0, ['clips'])
     """
 
-    def __init__(self, named: Mapping[str, xr.DataArray]) -> None:
+    def __init__(self, named: Mapping[str, xr.DataArray], what: str = "utility") -> None:
         super().__init__(named)
         self.asked: list[str] = []
+        self.what = what
 
     def __getitem__(self, name: str) -> xr.DataArray:
         found = super().__getitem__(name)
@@ -57,12 +69,18 @@ class Measured(dict[str, xr.DataArray]):
 
     def __missing__(self, name: str) -> xr.DataArray:
         raise MeasurementError(
-            f"the utility speaks of {name!r}, which is not measured. " + nearest(str(name), self)
+            f"the {self.what} speaks of {name!r}, which is not measured. "
+            + nearest(str(name), self)
         )
 
 
 def utility_values(
-    drawn: xr.Dataset, wanted: Sequence[str], utility: Callable[[Mapping[str, Any]], Any]
+    drawn: xr.Dataset,
+    wanted: Sequence[str],
+    utility: Callable[[Mapping[str, Any]], Any],
+    *,
+    what: str = "utility",
+    impossible: bool = False,
 ) -> xr.DataArray:
     """Evaluate a utility; refuse what is no finite number for every draw of every world.
 
@@ -74,6 +92,10 @@ def utility_values(
         Names of the worlds.
     utility
         Called with {name: values} of all that was measured or drawn.
+    what
+        What messages call it: ``utility``, or ``log measure`` for the logarithm of a measure.
+    impossible
+        Let -inf in: the logarithm of what cannot be.
 
     Returns
     -------
@@ -96,33 +118,34 @@ def utility_values(
     """
     if not callable(utility):
         raise MeasurementError(
-            f"got a utility of type {type(utility).__name__}; expected a function of measured "
-            "values, such as utilities.bounded('clips', cap=1000)."
+            f"got a {what} of type {type(utility).__name__}; expected a function of measured "
+            f"values, such as {_SUCH_AS[what]}."
         )
     dims = [DISCIPLE, *sample_dims(drawn)]
     shape = tuple(drawn.sizes[dim] for dim in dims[1:])
     drawn = drawn.sel({DISCIPLE: list(wanted)})
     named = {str(n): v for n, v in drawn.data_vars.items() if v.attrs.get(ROLE) != "index"}
-    measured = Measured(named)
+    measured = Measured(named, what)
     values = utility(measured)
     if not isinstance(values, xr.DataArray) and np.shape(values) == (len(wanted), *shape):
         values = xr.DataArray(values, {DISCIPLE: list(wanted)}, dims)
     got = list(map(str, values.dims)) if isinstance(values, xr.DataArray) else np.shape(values)
     if not isinstance(values, xr.DataArray) or set(got) != set(dims):
         raise MeasurementError(
-            f"the utility has the dims {got}; expected one number per draw of every world, dims "
+            f"the {what} has the dims {got}; expected one number per draw of every world, dims "
             f"{dims}. Where a measurement has axes of its own, take their sum or mean; of worlds "
             "and draws take none."
         )
     values = values.transpose(*dims).astype(float)
     values = values.copy(data=with_ties(values.values))
-    finite = np.isfinite(values.values)
+    finite = np.isfinite(values.values) | (impossible & np.isneginf(values.values))
     if not finite.all():
         place = np.unravel_index(np.argmin(finite), finite.shape)
         at = ", ".join(f"{dim} {n}" for dim, n in zip(dims[1:], place[1:], strict=True))
         raise MeasurementError(
-            f"the utility is {values.values[place]} for {wanted[int(place[0])]!r} at {at} (the "
-            f"first of {np.count_nonzero(~finite)} such values); expected finite numbers."
+            f"the {what} is {values.values[place]} for {wanted[int(place[0])]!r} at {at} (the "
+            f"first of {np.count_nonzero(~finite)} such values); expected finite numbers"
+            + (", or -inf for worlds that M rules out." if impossible else ".")
         )
     return values.assign_attrs(measurements=list(measured.asked))
 

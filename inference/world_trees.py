@@ -142,4 +142,5 @@ def _attrs(plans: WorldPlans, vectorised: dict[str, str]) -> dict[str, Any]:
         "disciples": [d.name for d in let_in],
         "disciple_hashes": {d.name: world_hash(d.policy) for d in let_in},
         "disciple_sources": {d.name: d.source for d in let_in if d.source},
+        "disciple_bits": {d.name: d.description_bits() for d in let_in if d.source},
     }

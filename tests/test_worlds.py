@@ -13,6 +13,7 @@ import counterfactual_models as cm
 import inference
 from counterfactual_models import zoo
 from inference import schema
+from inference.diagnostics.description_length import description_length
 from inference.world_plans import warn_of_other_policies
 
 
@@ -366,3 +367,28 @@ def test_policies_are_told_apart_and_known_again_after_a_reload(tmp_path):
     with pytest.warns(cm.errors.ImpactWarning, match=r"\['one', 'by'\]") as caught:
         warn_of_other_policies(read.attrs, cm.disciples.gather(other), stacklevel=1)
     assert caught[0].filename == __file__
+
+
+def test_the_bits_of_every_disciple_whose_source_is_known_are_noted(tmp_path):
+    class Learned(torch.nn.Linear):
+        def forward(self, base):
+            return 0 * base
+
+    written = cm.Disciple(one, name="written", source="def one(base): return 1" * 9)
+    unknown = cm.Disciple(eval("lambda base: 0 * base"), name="unknown")
+    learned = cm.Disciple(Learned(3, 2), name="learned", source="x -> a x + b")
+    assert unknown.source is None
+    everyone = [written, unknown, learned]
+    worlds = drawn(shift, everyone)
+    noted = {"written": written.description_bits(), "learned": learned.description_bits()}
+    assert noted["learned"] > 8 * 32  # six weights and two offsets
+    assert schema.decode_attrs(worlds.attrs)["disciple_bits"] == noted
+    for kind in ("nc", "zarr"):
+        read = inference.load(inference.save(worlds, tmp_path / f"worlds.{kind}"))
+        assert schema.decode_attrs(read.attrs)["disciple_bits"] == noted
+    found = description_length(worlds, share=0.5)
+    budgets = [0.5 * noted["written"], np.nan, 0.5 * noted["learned"]]
+    assert found["budget"].values == pytest.approx(budgets, nan_ok=True)
+    assert [bool(reason) for reason in found["reason"].values] == [False, True, False]
+    summary = drawn(shift, [unknown, learned], keep="summary")
+    assert schema.decode_attrs(summary.attrs)["disciple_bits"] == {"learned": noted["learned"]}

@@ -10,7 +10,18 @@ from counterfactual_models.utilities import Utility
 
 __all__ = ["Example", "load", "names"]
 
-_NAMES = ("election", "factory", "gases", "gaussian", "lolcats", "mesa", "trial")
+_NAMES = (
+    "collapse",
+    "election",
+    "factory",
+    "gases",
+    "gaussian",
+    "lolcats",
+    "mesa",
+    "mixture",
+    "swap",
+    "trial",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,8 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> names()
-    ('election', 'factory', 'gases', 'gaussian', 'lolcats', 'mesa', 'trial')
+    ('collapse', 'election', 'factory', 'gases', 'gaussian', 'lolcats', 'mesa', 'mixture', \
+'swap', 'trial')
     """
     return _NAMES
 

@@ -18,13 +18,14 @@ from scipy import special
 
 from counterfactual_models.errors import CounterfactualError
 
-__all__ = ["MOST_LEVELS", "Cells", "alike", "fewer_edges"]
+__all__ = ["MOST_LEVELS", "Cells", "alike", "few_valued", "fewer_edges", "of_levels"]
 
 MOST_LEVELS = 64
 DRAWS_PER_LEVEL = 10
 ROBUST = 2 * special.ndtri(0.75)
 """Interquartile range of a normal law, in its standard deviations."""
 WIDTHS = (24, 48, 72, 100)
+_STRETCH = 1.5
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class Cells:
 
     Made by :meth:`quantile` (the default), :meth:`levels`, :meth:`width` or :meth:`dyadic`.
 
-    * quantile: ``count`` cells that are equally likely in the erased world, and two tails. A
-      measurement with few distinct values, each met ten times on average, gets its levels;
+    * quantile: ``count`` cells that are equally likely in the erased world, and two tails;
     * levels: every value of the erased world is a cell, the 64 commonest if there are more;
     * width: equally wide cells, to see shapes: equally likely ones make every erased world flat;
-    * dyadic: 2^depth leaves of a logistic law at the erased median and quartiles, which halving
-      the real line again and again gives; neutral, so that a description pays for both worlds.
+    * dyadic: 2^depth leaves of a logistic law about the erased median, half as wide again as the
+      erased world, which halving the real line again and again gives. Cut at the erased quartiles
+      themselves, they would describe them for nothing.
+
+    A measurement with few distinct values (:func:`few_valued`) gets its levels, whatever the kind.
 
     Examples
     --------
@@ -47,7 +50,7 @@ class Cells:
     >>> Cells.levels().edges(np.full((1, 100), 3.0)).round(6)
     array([[3., 3.]])
     >>> Cells.dyadic(2).edges(np.arange(101.0)[None]).round(6)
-    array([[25., 50., 75.]])
+    array([[12.5, 50. , 87.5]])
     """
 
     kind: str = "quantile"
@@ -67,7 +70,7 @@ class Cells:
             ("tails", 0 <= self.tails < 1 / self.count, "tails lighter than a cell"),
             ("step", 0 < self.step <= self.reach < np.inf, "a width between 0 and the reach"),
             ("reach", self.reach <= 512 * self.step, "at most 1024 cells"),
-            ("depth", 1 <= self.depth <= 10, "a depth between 1 and 10"),
+            ("depth", self.depth in range(1, 11), "a whole depth between 1 and 10"),
         ):
             if not good:
                 got = self.count if name == "cells" else getattr(self, name)
@@ -97,7 +100,7 @@ class Cells:
 
     @classmethod
     def dyadic(cls, depth: int = 6) -> Cells:
-        r"""Cut at median + s·logit(k/2^depth), s such that 1/4 and 3/4 are the quartiles."""
+        r"""Cut at median + s·logit(k/2^depth), 1/4 and 3/4 being 1.5 times the quartiles away."""
         return cls("dyadic", depth=depth)
 
     @property
@@ -130,13 +133,7 @@ class Cells:
             float32 draws. Quantiles and levels follow any increasing map of the measurement.
         """
         ranked = np.sort(reference.astype(np.result_type(reference, np.float32), copy=False))
-        if self.kind == "quantile":
-            rows = ranked.shape[-1] if draws is None else draws
-            distinct = 1 + np.count_nonzero(ranked[:, 1:] != ranked[:, :-1], axis=-1)
-            few = distinct <= np.clip(rows // DRAWS_PER_LEVEL, 1, MOST_LEVELS)
-        else:
-            few = np.full(len(ranked), self.kind == "levels")
-            few |= ranked[:, 0] == ranked[:, -1]
+        few = few_valued(ranked, draws) | (self.kind == "levels")
         found = np.full((len(ranked), self.most), np.inf, dtype=ranked.dtype)
         for chosen, cut in ((few, _level_edges), (~few, self._cuts)):
             if chosen.any():
@@ -159,8 +156,58 @@ class Cells:
             at = self.step * np.arange(-number, number + 1)
         else:
             leaves = np.arange(1, 2**self.depth) / 2**self.depth
-            at = special.logit(leaves) * ROBUST / (2 * special.logit(0.75))
+            at = _STRETCH * special.logit(leaves) * ROBUST / (2 * special.logit(0.75))
         return (middle[:, None] + scale[:, None] * at).astype(ranked.dtype)
+
+
+def few_valued(ranked: np.ndarray, draws: int | None = None) -> np.ndarray:
+    """Tell which measurements have few distinct values: 64 at most, each met ten times on average.
+
+    Parameters
+    ----------
+    ranked
+        Draws in ascending order, shape (measurement, draw).
+    draws
+        Number of posterior draws behind the rows; all rows by default.
+
+    Returns
+    -------
+    np.ndarray
+        Of bool, shape (measurement,); true for a constant.
+
+    Examples
+    --------
+    >>> few_valued(np.stack([np.arange(100) // 50, np.arange(100)])).tolist()
+    [True, False]
+    """
+    rows = ranked.shape[-1] if draws is None else draws
+    distinct = 1 + np.count_nonzero(ranked[:, 1:] != ranked[:, :-1], axis=-1)
+    return distinct <= np.clip(rows // DRAWS_PER_LEVEL, 1, MOST_LEVELS)
+
+
+def of_levels(edges: np.ndarray) -> np.ndarray:
+    """Tell which measurements were cut into their values: an edge at each, and one just above.
+
+    Parameters
+    ----------
+    edges
+        Shape (measurement, edges), from :meth:`Cells.edges`.
+
+    Returns
+    -------
+    np.ndarray
+        Of bool, shape (measurement,).
+
+    Examples
+    --------
+    >>> coin, ruler = np.tile([0.0, 1.0], 50), np.arange(100.0)
+    >>> of_levels(Cells.dyadic(2).edges(np.stack([coin, ruler]))).tolist()
+    [True, False]
+    """
+    known = np.isfinite(edges)
+    paired = edges[:, 1::2] == _just_above(edges[:, : edges.shape[1] // 2 * 2 : 2])
+    even = known.sum(axis=1) % 2 == 0
+    return even & known.any(axis=1) & (paired | ~known[:, 1::2]).all(axis=1)
 
 
 def alike(edges: np.ndarray) -> Iterator[np.ndarray]:

@@ -26,7 +26,14 @@ from inference.arrays.cells import Cells, alike
 from inference.arrays.multiplicity import Family
 from inference.arrays.sign_flips import FIRST, as_floor, flipped, tail_probability
 
-__all__ = ["FEWEST_EFFECTIVE", "ONE_SIDED", "UNSEEN", "total_variation", "variation"]
+__all__ = [
+    "FEWEST_EFFECTIVE",
+    "ONE_SIDED",
+    "UNSEEN",
+    "flips_wider",
+    "total_variation",
+    "variation",
+]
 
 ONE_SIDED = 1.645
 """Standard normal quantile of 95 %."""
@@ -185,7 +192,7 @@ def variation(
     mcse = np.where(told, np.minimum(wider * _spread(difference, total, lengths), 1.0), 1.0)
     apart = _unmerged(let_in, erased)
     norms, centred = flipped(apart, signs[:FIRST], lengths)
-    wide = _flips_wider(difference, lengths, wider, worth)
+    wide = flips_wider(difference, lengths, wider, worth)
     floor = np.minimum(wide * as_floor(centred, lengths), 1.0)
     lower = _cross_fit(difference, lengths) - ONE_SIDED * CROSS_FIT_INFLATION * mcse
     p = tail_probability(apart, signs, wider=wide, most=size, first=norms)
@@ -221,7 +228,7 @@ def _spread(difference: np.ndarray, total: np.ndarray, lengths: np.ndarray) -> n
     return np.sqrt(blocks / (blocks - 1) * np.square(residual).sum(axis=-1)) / rows
 
 
-def _flips_wider(
+def flips_wider(
     difference: np.ndarray, lengths: np.ndarray, wider: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
     r"""By how much are distances of flipped blocks too short, neighbours being alike?
@@ -229,6 +236,26 @@ def _flips_wider(
     Blocks of b effective draws of an exponential memory have the correlation r(b) = (1 -
     exp(-2b))² / 2(2b - 1 + exp(-2b)) with the next. That of the vectors of counts is far better
     known than a single series', and is believed as far as a block holds an effective draw.
+
+    Parameters
+    ----------
+    difference
+        Counts of one world minus counts of the other, shape (block, cell, measurement).
+    lengths
+        Rows in each block.
+    wider, size
+        :func:`~inference.arrays.blocks.widening` and the effective draws it is of, (measurement,).
+
+    Returns
+    -------
+    np.ndarray
+        From 1 to `wider`, shape (measurement,).
+
+    Examples
+    --------
+    >>> apart = np.random.default_rng(0).integers(-9, 9, size=(20, 4, 2))
+    >>> flips_wider(apart, np.full(20, 50), np.ones(2), np.full(2, 1000.0))
+    array([1., 1.])
     """
     blocks, rows = len(lengths), lengths.sum()
     slow = np.flatnonzero(wider > 1)

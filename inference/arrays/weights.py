@@ -8,9 +8,9 @@ a mean error that can be trusted (k-hat below 0.7). One series of weights, or ma
 a loop over them: 75 000 data that are left out one by one take seconds, not minutes.
 """
 
-import math
-
 import numpy as np
+
+from inference.arrays.generalised_pareto import pareto_fit, tail_grid, tail_number
 
 __all__ = [
     "HEAVIEST",
@@ -25,7 +25,6 @@ _ENOUGH = 100
 HEAVIEST = 0.7
 """k-hat from which weights are not to be trusted."""
 _FEWEST_IN_TAIL = 5
-_PRIOR_OF_SCALE, _PRIOR_OF_SHAPE = 3, 10
 _NUMBERS = 1 << 22
 
 
@@ -90,8 +89,9 @@ def pareto_smoothed(
     series, draws = log_weights.shape
     weights = np.empty((series, draws), np.result_type(log_weights.dtype, np.float32))
     khat = np.empty(series)
+    tail = tail_number(draws)
     # What is fitted to the tails takes more room than the tails do.
-    step = max(1, _NUMBERS // max(1, draws + _tail(draws) * _grid(_tail(draws))))
+    step = max(1, _NUMBERS // max(1, draws + tail * tail_grid(tail)))
     for start in range(0, series, step):
         part = slice(start, start + step)
         own = np.multiply(log_weights[part], -1.0 if inverse else 1.0, dtype=np.float64)
@@ -116,19 +116,11 @@ def _possible(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return weights, khat
 
 
-def _tail(draws: int) -> int:
-    return int(3 * math.sqrt(draws)) if draws > 225 else draws // 5
-
-
-def _grid(tail: int) -> int:
-    return 30 + int(math.sqrt(tail))
-
-
 def _smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smooth the largest weights of each row, where a tail can be fitted."""
     log_weights -= log_weights.max(axis=1, keepdims=True)
     draws = log_weights.shape[1]
-    tail = _tail(draws)
+    tail = tail_number(draws)
     raw = np.exp(log_weights)
     plain = raw / raw.sum(axis=1, keepdims=True)
     effective = 1 / np.square(plain).sum(axis=1)
@@ -147,7 +139,7 @@ def _smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     apart = np.abs(np.log(heads[:, -1]) - np.log(np.maximum(heads[:, 1], 1e-300))) > 1e-12
     rows = np.flatnonzero(apart & (quarter > 0))
     with np.errstate(all="ignore"):
-        shape, scale = _pareto_fit(excess[rows])
+        shape, scale = pareto_fit(excess[rows])
         steps = np.arange(0.5, tail) / tail
         curve = np.expm1(-shape[:, None] * np.log1p(-steps)) / shape[:, None]
         smooth = np.minimum(cutoff[rows] + scale[:, None] * curve, 1.0)
@@ -156,25 +148,6 @@ def _smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     raw[rows[:, None], places[rows, 1:]] = smooth[good]
     khat[rows] = shape[good]
     return raw / raw.sum(axis=1, keepdims=True), khat
-
-
-def _pareto_fit(excess: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shape and scale of a generalised Pareto distribution for each row of ascending excesses."""
-    tail = excess.shape[1]
-    grid = _grid(tail)
-    rates = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
-    quarter = excess[:, int(tail / 4 + 0.5) - 1]
-    rates = rates / (_PRIOR_OF_SCALE * quarter[:, None]) + 1 / excess[:, -1:]
-    shapes = np.log1p(-rates[:, :, None] * excess[:, None, :]).mean(axis=2)
-    likelihood = tail * (np.log(-rates / shapes) - shapes - 1)
-    weights = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
-    weights /= weights.sum(axis=1, keepdims=True)
-    weights[weights < 10 * np.finfo(float).eps] = 0.0
-    weights /= weights.sum(axis=1, keepdims=True)
-    rate = (rates * weights).sum(axis=1)
-    shape = np.log1p(-rate[:, None] * excess).mean(axis=1)
-    scale = -shape / rate
-    return (tail * shape + _PRIOR_OF_SHAPE * 0.5) / (tail + _PRIOR_OF_SHAPE), scale
 
 
 def kish_draws(weights: np.ndarray) -> float:

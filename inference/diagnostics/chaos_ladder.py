@@ -40,13 +40,12 @@ from inference.arrays.blocks import block_bounds
 from inference.arrays.ladder import joint_groups, ladder
 from inference.arrays.sign_flips import random_signs
 from inference.diagnostics.soundness import (
-    FEW,
     SLOWEST,
     effective_pairs,
-    few_draws,
     refuse_few,
     refuse_holes,
     slowest_latent,
+    warn_of_few,
 )
 from inference.schema import (
     CHAIN,
@@ -165,9 +164,7 @@ def chaos_ladder(
     result = _labelled(found, flat, attrs)
     if attrs["middle"] == "bracketed":
         warnings.warn(_ONE_FUTURE, ImpactWarning, stacklevel=2)
-    if attrs["ess_min"] < FEW:
-        said = few_draws(flat.sizes[CHAIN] * flat.sizes[DRAW], result["ess"])
-        warnings.warn(said, ImpactWarning, stacklevel=2)
+    warn_of_few(result, flat.sizes[CHAIN] * flat.sizes[DRAW])
     return result
 
 

@@ -43,24 +43,23 @@ no measurement has more effective draws than the slowest latent, where the tree 
 blocks of draws, the same for all, follow the 5 % quantile of these ESS.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import CounterfactualError, ImpactWarning
+from counterfactual_models.errors import CounterfactualError
 from inference.arrays.cells import Cells
 from inference.arrays.multiplicity import Family, false_discoveries
 from inference.arrays.sign_flips import random_signs
 from inference.arrays.verdicts import draws_needed, verdicts
 from inference.diagnostics.soundness import (
-    FEW,
     SLOWEST,
-    few_draws,
     refuse_nobody,
+    rests_on,
     slowest_latent,
+    warn_of_few,
 )
 from inference.diagnostics.sources import CountedWorlds, DrawnWorlds, source_of
 from inference.schema import DISCIPLE, MEASUREMENT
@@ -161,9 +160,7 @@ def coarse_graining(
     effective = source.effective(slowest_latent(worlds))
     found, means, attrs = _estimated(source, effective, tolerance, flips, seed)
     result = _labelled(found, means, source, attrs)
-    if attrs["ess_min"] < FEW:
-        said = few_draws(source.chains * source.draws, result["ess"])
-        warnings.warn(said, ImpactWarning, stacklevel=2)
+    warn_of_few(result, source.chains * source.draws)
     return result
 
 
@@ -177,8 +174,7 @@ def _estimated(
     """Estimates by measurement, estimates of all measurements together, attributes."""
     refuse_nobody(source.disciples)
     draws = source.chains * source.draws * source.futures
-    typical = float(np.quantile(effective, SLOWEST))
-    bounds = source.bounds(typical)
+    bounds = source.bounds(float(np.quantile(effective, SLOWEST)))
     families = [Family() for _ in source.disciples]
     found = source.compared(
         bounds,
@@ -215,10 +211,7 @@ def _estimated(
             "cells": source.cells_said,
             "flips": flips,
             "seed": seed,
-            "blocks": len(bounds) - 1,
-            "draws": draws,
-            "ess": typical,
-            "ess_min": float(effective.min()),
+            **rests_on(draws, bounds, effective),
         },
     )
 

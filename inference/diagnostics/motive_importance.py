@@ -173,7 +173,7 @@ def _estimated(
 ) -> dict[str, Any]:
     """Estimate what single measurements tell."""
     found: dict[str, Any] = {"weight": share, "ess": effective}
-    for members, counts in source.counted(bounds):
+    for members, counts, _ in source.counted(bounds):
         estimates = label_information(
             counts[1:], signs=signs, effective=effective[members], weights=share
         )

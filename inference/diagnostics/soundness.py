@@ -1,11 +1,12 @@
 """Are these draws fit to be compared: all finite, enough of them, and how many are they worth?"""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import DiscipleError, MeasurementError, WorldError
+from counterfactual_models.errors import DiscipleError, ImpactWarning, MeasurementError, WorldError
 from inference.arrays.blocks import FEWEST_DRAWS, effective_draws
 from inference.schema import CHAIN, DISCIPLE, DRAW, ERASED, MEASUREMENT
 
@@ -18,7 +19,9 @@ __all__ = [
     "refuse_few",
     "refuse_holes",
     "refuse_nobody",
+    "rests_on",
     "slowest_latent",
+    "warn_of_few",
     "worst",
     "worth_little",
 ]
@@ -111,6 +114,56 @@ def few_draws(draws: int, sizes: xr.DataArray) -> str:
         f"the {draws} draws are worth only {worst(sizes)}: errors of these are widened, and "
         "still rough. Draw more, or run the posterior longer."
     )
+
+
+def warn_of_few(result: xr.Dataset, draws: int) -> None:
+    """Warn whoever asked for a result of measurements whose draws are worth little.
+
+    Parameters
+    ----------
+    result
+        With the variable ``ess``, dims disciple and measurement.
+    draws
+        Posterior draws.
+
+    Warns
+    -----
+    ImpactWarning
+        If one is worth fewer than 100 independent draws; names the worst.
+    """
+    if float(result["ess"].min()) < FEW:
+        warnings.warn(few_draws(draws, result["ess"]), ImpactWarning, stacklevel=3)
+
+
+def rests_on(draws: int, bounds: np.ndarray, effective: np.ndarray) -> dict[str, float]:
+    """Say in the attributes of a result what it rests on.
+
+    Parameters
+    ----------
+    draws
+        A side, futures included.
+    bounds
+        Of the blocks.
+    effective
+        Effective draws of every comparison.
+
+    Returns
+    -------
+    dict
+        ``blocks``, ``draws``, and of the effective draws their 5 % quantile ``ess``, which sets
+        the blocks, and the smallest, ``ess_min``.
+
+    Examples
+    --------
+    >>> rests_on(100, np.arange(0, 101, 5), np.array([[90.0]]))
+    {'blocks': 20, 'draws': 100, 'ess': 90.0, 'ess_min': 90.0}
+    """
+    return {
+        "blocks": len(bounds) - 1,
+        "draws": draws,
+        "ess": float(np.quantile(effective, SLOWEST)),
+        "ess_min": float(effective.min()),
+    }
 
 
 def worth_little(draws: int, effective: float) -> str:

@@ -121,7 +121,7 @@ class DrawnWorlds:
         """
         sizes = EffectiveDraws()
         self.measurements = []
-        for part in self._parts():
+        for part in self.read():
             self._refuse(part)
             sizes.update(part.values)
             self.measurements += [str(label) for label in part[MEASUREMENT].values]
@@ -141,7 +141,7 @@ class DrawnWorlds:
     ) -> dict[str, np.ndarray]:
         """Estimates of :func:`~.total_variation.variation`, each (disciple, measurement)."""
         found, first = [], 0
-        for part in self._parts():
+        for part in self.read():
             values = part.values
             found.append(
                 total_variation(
@@ -157,17 +157,18 @@ class DrawnWorlds:
             first += len(values)
         return {name: np.concatenate([f[name] for f in found], axis=1) for name in found[0]}
 
-    def counted(self, bounds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def counted(self, bounds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Count the draws of all worlds in the same cells, so many measurements at a time.
 
         Yields
         ------
         tuple of np.ndarray
-            Numbers of these measurements, and counts, shape (world, block, cell, measurement);
-            the first world is the erased one, whose draws cut the cells.
+            Numbers of these measurements; counts, shape (world, block, cell, measurement), the
+            first world being the erased one, whose draws cut the cells; and the edges of the
+            cells, shape (measurement, edge), padded with infinity.
         """
         first = 0
-        for part in self._parts():
+        for part in self.read():
             values = part.values.reshape(*part.shape[:2], -1)
             each = max(values[0, 0].size, len(values[0]) * (self.cells.most + 2) * len(bounds))
             step = max(1, COUNTED_AT_ONCE // each)
@@ -178,11 +179,11 @@ class DrawnWorlds:
                     own = edges[members, : max(1, _most(edges[members]))]
                     worlds = np.moveaxis(chunk[members], 1, 0)
                     counts = np.stack([block_counts(world, own, bounds) for world in worlds])
-                    yield first + start + members, counts
+                    yield first + start + members, counts, own
             first += len(values)
 
-    def _parts(self) -> Iterator[xr.DataArray]:
-        """Parts of the worlds; one that is all there is, is read once."""
+    def read(self) -> Iterator[xr.DataArray]:
+        """Give out parts of the worlds; one that is all there is, is read once."""
         if self._only is not None:
             yield self._only
             return
@@ -289,7 +290,7 @@ class CountedWorlds:
         """Estimates of :func:`~.total_variation.variation`, each (disciple, measurement)."""
         shape = len(self.disciples), len(self.measurements)
         found: dict[str, np.ndarray] = {}
-        for members, counts in self.counted(bounds):
+        for members, counts, _ in self.counted(bounds):
             for world, family in enumerate(families):
                 size = effective[world, members]
                 estimates = variation(
@@ -300,14 +301,16 @@ class CountedWorlds:
                     kept[world, members] = estimate
         return found
 
-    def counted(self, bounds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def counted(self, bounds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Give out the counts of all worlds, as :meth:`DrawnWorlds.counted` does."""
         starts, first = np.searchsorted(self._bounds, bounds[:-1]), 0
         for labels, counts, edges in self._read():
             if len(bounds) < len(self._bounds):
                 counts = np.add.reduceat(counts, starts, axis=1, dtype=np.int64)
             for members in alike(edges):
-                yield first + members, counts[:, :, : 1 + _most(edges[members]), members]
+                most = _most(edges[members])
+                chosen = counts[:, :, : 1 + most, members]
+                yield first + members, chosen, edges[members, : max(1, most)]
             first += len(labels)
 
     def _read(self) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:

@@ -19,25 +19,24 @@ All three are taken from blocks of draws: chains may be slow, futures share thei
 their noise. An ordinary two-sample test would take such draws for independent ones.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import ImpactWarning, refuse_counts
+from counterfactual_models.errors import refuse_counts
 from inference.arrays.blocks import block_bounds
 from inference.arrays.sign_flips import random_signs
 from inference.arrays.two_sample import two_sample as compared
 from inference.diagnostics.soundness import (
-    FEW,
     SLOWEST,
     effective_pairs,
-    few_draws,
     refuse_few,
     refuse_holes,
+    rests_on,
     slowest_latent,
+    warn_of_few,
 )
 from inference.schema import CHAIN, DISCIPLE, DRAW, FUTURE, MEASUREMENT, flatten
 
@@ -128,9 +127,7 @@ def two_sample(
     refuse_few(flat)
     found, attrs = _estimated(flat, slowest_latent(worlds), flips=int(flips), seed=seed)
     result = _labelled(found, flat).assign_attrs(attrs)
-    if attrs["ess_min"] < FEW:
-        said = few_draws(flat.sizes[CHAIN] * flat.sizes[DRAW], result["ess"])
-        warnings.warn(said, ImpactWarning, stacklevel=2)
+    warn_of_few(result, flat.sizes[CHAIN] * flat.sizes[DRAW])
     return result
 
 
@@ -149,10 +146,7 @@ def _estimated(
         effective=effective,
     )
     return found | {"ess": effective}, {
-        "blocks": len(bounds) - 1,
-        "draws": chains * draws * futures,
-        "ess": typical,
-        "ess_min": float(effective.min()),
+        **rests_on(chains * draws * futures, bounds, effective),
         "flips": flips,
         "seed": seed,
     }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.cell_counts import block_counts, merge_novel
-from inference.arrays.cells import Cells, fewer_edges
+from inference.arrays.cells import MOST_LEVELS, Cells, few_valued, fewer_edges, of_levels
 
 
 def counts(values, edges):
@@ -152,11 +152,12 @@ def test_equal_widths_are_quarters_of_a_deviation():
     assert edges[[0, -1]] == pytest.approx([7 - 24, 7 + 24], rel=0.02)
 
 
-def test_dyadic_leaves_are_equally_likely_under_their_logistic_law():
+def test_dyadic_leaves_are_equally_likely_under_a_logistic_law_half_as_wide_again():
     erased = np.random.default_rng(0).logistic(3, 2, size=(1, 64_000))
     edges = Cells.dyadic().edges(erased)
     assert edges.shape == (1, 63)
-    assert counts(erased, edges)[0] == pytest.approx(np.full(64, 1000), abs=6 * np.sqrt(1000))
+    found = counts(3 + 1.5 * (erased - 3), edges)[0]
+    assert found == pytest.approx(np.full(64, 1000), abs=6 * np.sqrt(1000))
     assert Cells.dyadic(1).edges(erased)[0] == pytest.approx([np.median(erased)])
 
 
@@ -184,6 +185,8 @@ def test_a_measurement_without_quartiles_is_cut_by_its_deviation():
         lambda: Cells.width(2.0, reach=1.0),
         lambda: Cells.width(0.001),
         lambda: Cells.dyadic(0),
+        lambda: Cells.dyadic(11),
+        lambda: Cells.dyadic(6.5),
     ],
 )
 def test_cells_that_mean_nothing_are_refused(made):
@@ -205,3 +208,86 @@ def test_fewer_edges_are_some_of_the_edges_and_cut_about_evenly(seed, count, val
         shares = np.histogram(row, [-np.inf, *finite, np.inf])[0] / 2000
         assert shares.min() > 0
         assert shares.max() <= 1 / count + 2 * max(1 / 16, 1 / values) + 0.03
+
+
+EVERY_KIND = [Cells.quantile(), Cells.levels(), Cells.width(), Cells.dyadic()]
+
+
+def test_few_values_are_sixty_four_at_most_each_met_ten_times_on_average():
+    rows = 2000
+    ranked = np.stack([np.sort(np.arange(rows) % values) for values in (1, 2, 64, 65, rows)])
+    assert few_valued(ranked.astype(float)).tolist() == [True, True, True, False, False]
+    assert few_valued(ranked, 639).tolist() == [True, True, False, False, False]
+    assert few_valued(ranked, 640).tolist() == [True, True, True, False, False]
+    assert few_valued(ranked, 5).tolist() == [True, False, False, False, False]
+    assert few_valued(np.sort(ranked % 2 == 0)).tolist() == [True] * 5
+    assert MOST_LEVELS == 64
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    values=st.integers(1, 80),
+    kind=st.sampled_from([np.float64, np.float32, np.int64, bool]),
+    scale=st.sampled_from([1e-6, 1.0, 1e6]),
+)
+def test_few_values_get_their_levels_whatever_the_kind_of_cells(seed, values, kind, scale):
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(0, values, size=(1, 800)) - values // 2) * scale
+    drawn = drawn.astype(kind)
+    levels = np.unique(drawn)
+    few = few_valued(np.sort(drawn))
+    assert few.tolist() == [len(levels) <= 64]
+    for cells in EVERY_KIND:
+        edges = cells.edges(drawn)
+        assert of_levels(edges).tolist() == (few | (cells.kind == "levels")).tolist()
+        if few:
+            met = np.unique(drawn, return_counts=True)[1]
+            found = counts(drawn, edges)[0]
+            assert found[found > 0].tolist() == met.tolist()
+
+
+def test_levels_are_known_beside_what_has_none():
+    rng = np.random.default_rng(0)
+    values = np.stack(
+        [
+            rng.normal(size=1000),
+            rng.random(1000) < 0.5,
+            np.full(1000, 3.0),
+            rng.integers(0, 50, size=1000),
+            np.where(rng.random(1000) < 0.8, 0.0, rng.normal(size=1000)),
+        ]
+    )
+    for cells in (Cells.quantile(), Cells.width(), Cells.dyadic(), Cells.dyadic(10)):
+        edges = cells.edges(values)
+        assert of_levels(edges).tolist() == [False, True, True, True, False]
+        wider = np.pad(edges, ((0, 0), (0, 3)), constant_values=np.inf)
+        assert of_levels(wider).tolist() == [False, True, True, True, False]
+    assert of_levels(Cells.dyadic(1).edges(values[:1])).tolist() == [False]
+    assert not of_levels(np.full((2, 4), np.inf)).any()
+
+
+@pytest.mark.parametrize("depth", [1, 3, 6, 10])
+def test_a_quarter_of_the_leaves_ends_one_and_a_half_times_as_far_as_the_quartile(depth):
+    erased = np.random.default_rng(2).gamma(2.0, size=(1, 4000))
+    low, middle, high = np.quantile(erased, [0.25, 0.5, 0.75])
+    edges = Cells.dyadic(depth).edges(erased)[0]
+    assert len(edges) == 2**depth - 1
+    assert edges[len(edges) // 2] == pytest.approx(middle)
+    assert edges + edges[::-1] == pytest.approx(np.full(len(edges), 2 * middle))
+    if depth > 1:
+        at = 2 ** (depth - 2) - 1
+        assert middle - edges[at] == pytest.approx(1.5 * (high - low) / 2)
+    # A logistic law of that width gives every leaf the same share.
+    scale = 1.5 * (high - low) / (2 * np.log(3))
+    below = 1 / (1 + np.exp(-(edges - middle) / scale))
+    assert np.diff([0, *below, 1]) == pytest.approx(np.full(2**depth, 2.0**-depth))
+
+
+def test_many_values_without_quartiles_are_cut_by_their_deviation():
+    rng = np.random.default_rng(3)
+    erased = np.where(rng.random((1, 1000)) < 0.8, 0.0, rng.normal(size=(1, 1000)))
+    for cells in (Cells.width(), Cells.dyadic()):
+        edges = cells.edges(erased)
+        assert not of_levels(edges).any()
+        assert (counts(erased, edges)[0] > 0).sum() > 10
+        assert np.median(edges[0]) == 0

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from counterfactual_models.errors import CounterfactualError, ImpactWarning, refuse_counts
+from inference.arrays.generalised_pareto import pareto_fit, tail_number
 from inference.arrays.order.chain_errors import as_chains, blocks_of_draws, refuse_share
 from inference.arrays.order.counting import indicator_effective, least_bits
 from inference.arrays.order.exceedance import bits_of
@@ -27,7 +28,6 @@ __all__ = ["FEWEST_EXCESSES", "MOST_EXTRAPOLATED", "ParetoBits", "pareto_bits"]
 FEWEST_EXCESSES = 20
 MOST_EXTRAPOLATED = 4.0
 """Bits beyond the last effective draw to which the law is followed unasked."""
-_PRIOR_DRAWS, _PRIOR_SHAPE = 10, 0.5
 _EXPONENTIAL = 1e-8
 
 
@@ -201,7 +201,7 @@ def _log_tail(
     if len(np.unique(excess)) < 3:  # resampled blocks may miss all of a short tail
         khat, scale = 0.0, float(excess.mean()) if excess.size else 0.0
     else:
-        khat, scale = _fit(excess, prior)
+        khat, scale = (one.item() for one in pareto_fit(excess[None], prior=prior))
     reached = np.searchsorted(-best_first, -targets, side="right")
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         counted = np.log(reached / rows)
@@ -216,28 +216,10 @@ def _log_tail(
     return np.where(targets > threshold, fitted, counted), khat, scale
 
 
-def _fit(excess: np.ndarray, prior: bool) -> tuple[float, float]:
-    """Shape k and scale of ascending excesses, by the posterior mean of Zhang and Stephens."""
-    tail = len(excess)
-    grid = 30 + int(np.sqrt(tail))
-    rates = 1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
-    rates = rates / (3 * excess[max(0, int(tail / 4 + 0.5) - 1)]) + 1 / excess[-1]
-    rates = np.where(np.abs(rates) * excess[-1] < _EXPONENTIAL, _EXPONENTIAL / excess[-1], rates)
-    shapes = np.log1p(-rates[:, None] * excess).mean(axis=1)
-    likelihood = tail * (np.log(-rates / shapes) - shapes - 1)
-    weights = np.exp(likelihood - likelihood.max())
-    rate = float(rates @ weights / weights.sum())
-    shape = float(np.log1p(-rate * excess).mean())
-    scale = -shape / rate if abs(rate) > 0 else float(excess.mean())
-    if prior:
-        shape = (tail * shape + _PRIOR_DRAWS * _PRIOR_SHAPE) / (tail + _PRIOR_DRAWS)
-    return shape, scale
-
-
 def _tail_number(best_first: np.ndarray, excesses: int | None) -> int:
     """Find the number of excesses, if these draws have a tail at all."""
     rows = len(best_first)
-    number = int(min(0.2 * rows, 3 * np.sqrt(rows))) if excesses is None else excesses
+    number = tail_number(rows) if excesses is None else excesses
     if not FEWEST_EXCESSES <= number < len(best_first):
         raise CounterfactualError(
             f"got {number} excesses of {len(best_first)} draws; expected at least "

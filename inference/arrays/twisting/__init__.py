@@ -1,0 +1,39 @@
+r"""How different are two worlds once both are reweighed by a measure M on worlds?
+
+.. math:: P_M(w) = \frac{M(w)\,P(w)}{Z}, \qquad Z = \mathrm{E}_P[M]
+
+=====================  =========================================================================
+file                   question
+=====================  =========================================================================
+``weighed_worlds``     what weights does M give to draws, and how much of M do they support?
+``weighed_variation``  how differently likely are the cells of the reweighed worlds?
+``world_bits``         how many bits describe each drawn world?
+=====================  =========================================================================
+"""
+
+from inference.arrays.twisting.weighed_variation import (
+    weighed_cells,
+    weighed_variation,
+    weighed_variations,
+)
+from inference.arrays.twisting.weighed_worlds import (
+    FEWEST_WEIGHED,
+    WeighedWorld,
+    largest_power,
+    log_ratio,
+    weighed_world,
+)
+from inference.arrays.twisting.world_bits import least_bits, serialised
+
+__all__ = [
+    "FEWEST_WEIGHED",
+    "WeighedWorld",
+    "largest_power",
+    "least_bits",
+    "log_ratio",
+    "serialised",
+    "weighed_cells",
+    "weighed_variation",
+    "weighed_variations",
+    "weighed_world",
+]
