@@ -71,8 +71,6 @@ __all__ = ["Named", "names"]
 FLIPS = 200
 """Random signs behind a floor. More would serve p-values, which nobody asks for here."""
 TOO_NEAR = 0.99
-SAME_BITS = 2.0
-"""Bits by which a world is described as the same as one that is known."""
 OF = "of"
 
 Worlds = xr.DataTree | xr.Dataset
@@ -281,10 +279,12 @@ def _shape(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
         found = _beyond_floor(shown[list(names)].rename(names))
     else:
         told = shown.isel({DESCRIPTOR: 0}, drop=True)
+        change = abs(told["change"])
+        # Where draws are worth nothing the error is not known, and may be all of the change.
+        error = told["mcse"].where(np.isfinite(told["mcse"]), change)
         # The square of a change that is mere noise is that of its error on average.
-        found = _beyond_floor(
-            told.assign(plugin=abs(told["change"]), floor=told["mcse"])[[*_BEYOND]]
-        ).assign(floor=told["floor"])
+        found = _beyond_floor(told.assign(plugin=change, floor=error, mcse=error)[[*_BEYOND]])
+        found["floor"] = told["floor"].where(np.isfinite(told["floor"]), change)
     found = found.mean(MEASUREMENT)
     return found.assign(penalty=found["penalty"].clip(min=0.0))
 
@@ -321,9 +321,10 @@ def _description(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset
 
 def _still_said(shown: xr.Dataset, given: str, alone: str) -> xr.Dataset:
     """Take the share of a world's bits that remains, beyond those that say that it is the same."""
-    beyond = (shown[given] - SAME_BITS).clip(min=0.0)
-    share = (beyond / shown[alone]).clip(max=1.0)
-    return xr.Dataset({"penalty": share, "mcse": shown[f"{given}_mcse"] / shown[alone]})
+    beyond = (shown[given] - shown["same"]).clip(min=0.0)
+    every = shown[alone].clip(min=1.0)  # a constant takes none
+    errors = (shown[f"{given}_mcse"] / every).clip(max=1.0)
+    return xr.Dataset({"penalty": (beyond / every).clip(max=1.0), "mcse": errors})
 
 
 def _scored(worlds: Worlds) -> xr.DataTree:

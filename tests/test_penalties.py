@@ -14,7 +14,7 @@ from counterfactual_models.errors import (
     WorldError,
 )
 from inference import named_penalties, penalties
-from inference.diagnostics import coarse_graining
+from inference.diagnostics import coarse_graining, shape
 from inference.schema import encode_attrs
 
 THINGS = 12
@@ -428,3 +428,64 @@ def test_a_larger_source_leaves_less_distortion_and_none_known_is_refused():
     with pytest.raises(WorldError, match=r"no budget for 'moved'.*Disciple\(policy, source="):
         charge(worlds)
     assert penalties.build("description_length")(worlds)["penalty"].sizes["disciple"] == 2
+
+
+@pytest.mark.parametrize("of", penalties.names()["shape"])
+def test_a_shape_that_is_the_same_elsewhere_is_hardly_charged(of):
+    charge = penalties.build("shape", of=of)
+    found = [charge(tree(shifted(_0=9.0), seed=seed)).isel(disciple=0) for seed in range(4)]
+    assert all(one["penalty"] < 4 * one["mcse"] + 1e-9 for one in found)
+    assert all(np.isfinite(one["floor"]) for one in found)
+
+
+def test_shape_charges_what_is_uncertain_in_another_way():
+    worlds = tree(shifted(), shifted())
+    drawn = worlds["predictions"]["y"].values
+    drawn[1] *= 2.0
+    drawn[2] = np.abs(drawn[2]) * np.sign(drawn[2] - 0.5) * 3
+    known = {
+        "rearranged_tv": 0.322675,
+        "l_scale": 1 / np.sqrt(np.pi),
+        "concentration": stats.norm.cdf(0.5) * 2 - 1 - (stats.norm.cdf(0.25) * 2 - 1),
+        "entropy": np.log(2),
+        "varentropy": 0.0,
+        "peaks": 0.0,
+    }
+    assert list(known) == penalties.names()["shape"]
+    for of, truth in known.items():
+        found = penalties.evaluate(penalties.build("shape", of=of), worlds)
+        wide = found.sel(disciple="a")
+        assert abs(wide["penalty"] - truth) < 4 * wide["mcse"] + 0.03, of
+    assert found["penalty"].sel(disciple="b") > 0.5, "peaks: it leaves a gap about nothing"
+
+
+def test_shape_is_blind_to_worlds_that_change_places():
+    worlds = tree(shifted())
+    rng = np.random.default_rng(0)
+    war = rng.random((2, 4, 500, THINGS)) < np.array([0.1, 0.9])[:, None, None, None]
+    worlds["predictions"]["y"][:] = war
+    blind = penalties.build("shape")(worlds).isel(disciple=0)
+    seen = penalties.build("coarse_graining")(worlds).isel(disciple=0)
+    assert blind["penalty"] < 4 * blind["mcse"] + 0.01
+    assert seen["penalty"].item() == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize("of", penalties.names()["shape"])
+@pytest.mark.filterwarnings("ignore::counterfactual_models.errors.ImpactWarning")
+def test_draws_that_are_worth_nothing_may_be_off_by_all_of_the_change(of):
+    """Under ten effective draws no error is known: what was seen may be nothing, or all."""
+    worlds = tree(shifted(), draws=10)
+    slow = np.arange(10.0)[:, None] * np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
+    worlds["predictions"]["y"][:] = worlds["predictions"]["y"].values * 0.01 + slow
+    found = penalties.build("shape", of=of)(worlds).isel(disciple=0)
+    assert found["penalty"] == 0
+    seen = shape(worlds, descriptors="entropy" if of == "rearranged_tv" else of)
+    change = abs(seen["change"]).mean().item()
+    assert found["mcse"] >= (1 if of == "rearranged_tv" else change)
+
+
+def test_shape_reads_what_is_asked_for():
+    with pytest.raises(CounterfactualError, match="'rearranged_tv'"):
+        penalties.build("shape", of="kurtosis")
+    found = penalties.build("shape", of="entropy", measurements=["y[0]"])(tree(shifted()))
+    assert set(found.data_vars) >= {"penalty", "mcse", "floor"}

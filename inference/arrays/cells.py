@@ -149,8 +149,9 @@ class Cells:
         if self.kind == "quantile":
             return _quantile_edges(ranked, self.count, self.tails)
         low, middle, high = np.quantile(ranked, [0.25, 0.5, 0.75], axis=-1)
-        wide = ranked.astype(float)
-        scale = np.where(high > low, (high - low) / ROBUST, wide.std(axis=-1))
+        scale = np.asarray((high - low) / ROBUST, dtype=float)
+        flat = np.flatnonzero(high <= low)  # squares of huge numbers overflow: only where needed
+        scale[flat] = ranked[flat].std(axis=-1, dtype=float)
         if self.kind == "width":
             number = round(self.reach / self.step)
             at = self.step * np.arange(-number, number + 1)

@@ -5,7 +5,7 @@ a description says where a tree of cells goes on and what share of a node lies t
 L(P) for the bits of P(e,S,1) (``on``) and P(e,S,0) (``off``),
 
 * ``on``, ``off``: bits of each world alone. Some 100 for a normal law known from 10 000 draws;
-* ``on_given_off``, ``off_given_on``: bits once the other world is known. **Two bits if nothing
+* ``on_given_off``, ``off_given_on``: bits once the other world is known. **Three bits if nothing
   changed** (one where a measurement has few values), about as many as alone if everything did;
 * ``information``: the bits that knowing P(e,S,1) saves of the *draws* of P(e,S,0), which is the
   logarithm of how much likelier it is that both worlds have one law than that their laws have
@@ -20,7 +20,9 @@ L(P) for the bits of P(e,S,1) (``on``) and P(e,S,0) (``off``),
 Both worlds are described from as many draws as the less certain one is worth. Cells halve the real
 line again and again about the erased median, or are the values, where there are few. From one
 sample to another the bits of a law move by some ten; a smaller difference of ``on`` and ``off``
-means nothing. Errors come from halves of the blocks, and are up to twice too large.
+means nothing. Errors come from halves of the blocks, and are up to twice too large; they do not
+know how uncertain ``ess`` is. Below some 400 independent draws there is little to describe, and
+what is the same may take more than three bits.
 
 General compressors do not do this. Of independent draws nearly all bits are noise: the normalised
 compression distance (LZMA) of 100 000 draws is .9989 for the same law and .9998 for one three
@@ -29,6 +31,7 @@ grids or texts (:func:`~inference.diagnostics.twist`).
 """
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 import xarray as xr
@@ -61,6 +64,7 @@ LONG_NAMES = {
     "on_given_off": "bits of the former, the latter being known",
     "off_given_on": "bits of the latter, the former being known",
     "information": "bits that the one saves of the other's draws",
+    "same": "bits by which it is said that nothing changed",
     "distortion": "total variation that is left",
     "at_budget": "total variation that is left at the budget",
     "noise": "total variation that the same world would show against itself",
@@ -99,10 +103,10 @@ def description_length(
     xr.Dataset
         Dims disciple (without ``erased``) and measurement: ``on``, ``off``, ``on_given_off``,
         ``off_given_on`` from 1, and ``information``, bits, each followed by ``_mcse``; ``noise``
-        and ``ess``. ``distortion`` has dims (disciple, measurement, description, rate) and lies in
-        [0, 1], the rate in bits; ``at_budget`` likewise without the rate. By disciple ``budget``,
-        NaN where it is not known, and then ``reason`` says why. Attributes: share, cells, blocks,
-        draws (a side), ess.
+        and ``ess``. By measurement ``same``, 3 bits or 1. ``distortion``, in [0, 1], has dims
+        (disciple, measurement, description, rate), the rate in bits; ``at_budget`` has no rate.
+        By disciple ``budget``, NaN where it is not known, and then ``reason`` says why.
+        Attributes: share, cells, blocks, draws (a side), ess.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def description_length(
     >>> drawn = xr.Dataset({"price": price}, {"disciple": ["erased", "idle", "greedy"]})
     >>> found = description_length(drawn, budget=24.0).sel(measurement="price")
     >>> found["off_given_on"].values.round()
-    array([  2., 109.])
+    array([  3., 109.])
     """
     _refuse_share(share)
     cells = Cells.dyadic(depth)
@@ -164,7 +168,7 @@ def _described(
     most = np.clip(1.5 * np.nanmax(allowed, initial=0.0), _LEAST_RATE, max(every, _LEAST_RATE))
     rates = np.linspace(0.0, most, _STEPS + 1)
     found = {name: np.empty(shape) for name in (*LENGTHS, *(f"{n}_mcse" for n in LENGTHS))}
-    found["noise"] = np.empty(shape)
+    found["noise"], found["same"] = np.empty(shape), np.empty(shape[1:])
     found["distortion"] = np.empty((*shape, len(DESCRIPTIONS), len(rates)))
     found["at_budget"] = np.full((*shape, len(DESCRIPTIONS)), np.nan)
     for members, counts, edges in source.counted(bounds):
@@ -172,6 +176,7 @@ def _described(
         for levels in np.unique(few):
             some = few == levels
             own, part = counts[..., some], members[some]
+            found["same"][part] = 1.0 if levels else 3.0
             worth = [effective_from_counts(one, bounds, source.chains) for one in own]
             worth = np.minimum(worth, latents * source.futures) / lengths.sum()
             for world in range(shape[0]):
@@ -236,7 +241,7 @@ def _budgets(
         known = {name: share * bits for name, bits in noted.items()}
         why = "the source of this disciple is not known: give budget="
     for name, bits in known.items():
-        if not (isinstance(bits, int | float | np.number) and 0 < bits < np.inf):
+        if isinstance(bits, bool) or not (isinstance(bits, Real) and 0 < bits < np.inf):
             raise CounterfactualError(
                 f"got a budget of {bits!r} bits for {name!r}; expected a positive number."
             )
@@ -259,6 +264,7 @@ def _labelled(
         "at_budget": (DISCIPLE, MEASUREMENT, DESCRIPTION),
         "budget": (DISCIPLE,),
         "reason": (DISCIPLE,),
+        "same": (MEASUREMENT,),
     }
     names = dict(LONG_NAMES)
     for name in LENGTHS:

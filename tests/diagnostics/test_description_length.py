@@ -87,7 +87,7 @@ def test_no_effect_a_small_one_and_a_total_one_are_told_apart():
     found = description_length(worlds).sel(measurement="price")
     for name in GIVEN:
         idle, modest, mad = found[name].values
-        assert idle == 2
+        assert idle == 3
         assert 10 < modest < 60
         assert mad == found[name.partition("_given")[0]].sel(disciple="mad") + 1
     assert found["information"].sel(disciple="idle") > 40
@@ -162,7 +162,8 @@ def test_worlds_of_the_zoo_are_as_far_apart_as_their_formulas_say(name):
             distance = float(truth.tv()[place])
             start = told["distortion"].sel({DESCRIPTION: GIVEN}).isel({RATE: 0})
             if distance < 1e-9:
-                same = 1 if isinstance(laws[0], Event) else 2
+                same = told["same"].item()
+                assert same == (1 if isinstance(laws[0], Event) else 3)
                 assert told["off_given_on"].item() == told["on_given_off"].item() == same
                 assert start.values == pytest.approx(np.zeros(2), abs=1e-9)
                 assert told["information"].item() > 0
@@ -362,8 +363,9 @@ def test_a_budget_reads_the_curve_off():
 def test_the_result_is_labelled_as_promised():
     found = description_length(tree(("a", "b"), x=shifted(0, 1), y=shifted(0, 0)), share=0.2)
     by = {"distortion": (DESCRIPTION, RATE), "at_budget": (DESCRIPTION,)}
-    assert set(found.data_vars) == {*NUMBERS, "budget", "reason", "ess"}
-    for name, variable in found.data_vars.items():
+    assert set(found.data_vars) == {*NUMBERS, "budget", "reason", "ess", "same"}
+    assert found["same"].dims == ("measurement",)
+    for name, variable in found.drop_vars("same").data_vars.items():
         lead = () if name in ("budget", "reason") else ("measurement",)
         assert variable.dims == ("disciple", *lead, *by.get(name, ()))
         assert variable.attrs["long_name"]
@@ -469,7 +471,7 @@ def test_measurements_of_very_different_kinds_live_in_one_tree():
     others = ["gdp", "heavy", "single", "inflated"]
     for name in GIVEN:
         assert (found[name].sel(measurement=few) == 1).all()
-        assert (found[name].sel(measurement=others) == 2).all()
+        assert (found[name].sel(measurement=others) == 3).all()
     constant = found.sel(measurement="constant")
     assert all(constant[name].item() == 0 for name in ("on", "off", "information", "noise"))
     assert (constant["distortion"] == 0).all()

@@ -14,9 +14,12 @@ the code of Krichevsky and Trofimov and n, a, b the draws of a node and of its h
               + \tfrac14 \mathrm{KT}(a, b) \, W_a W_b, \qquad
           S = \mathrm{KT}(a, b \mid u, v) \, S_a S_b
 
-(it is the same as in the known world all the way down; or only here; or new here). Above the root
-one more bit chooses between the latter tree and the former, so that knowing another world never
-costs more than that bit. Both add up to 1 over all sequences of n draws, so they are codes.
+(it is the same as in the known world all the way down; or only here; or new here). There are two
+such trees. One learns "the same" from the known draws, node by node; the other from their
+description, in which nodes are flat that few draws reach: what those draws happen to be is noise,
+and to expect it again costs more than it tells. Above the root one bit chooses between them, and
+before it another between both and the fresh tree, so that knowing a world never costs more than
+that bit. All add up to 1 over all sequences of n draws, so they are codes.
 
 What is described is the law, not the draws. The likeliest description (the branch of each mixture
 that is greatest, the rest left out) has a part for the model, ``model_bits``: its choices, one bit
@@ -140,8 +143,8 @@ def tree_code_given(counts: np.ndarray, known: np.ndarray) -> Code:
     Returns
     -------
     Code
-        ``bits``, at most 1 more than those of :func:`tree_code`; ``model_bits``: 2 where the
-        likeliest description is that all is as in the known world, one bit to choose the tree
+        ``bits``, at most 1 more than those of :func:`tree_code`; ``model_bits``: 3 where the
+        likeliest description is that all is as in the known world, two bits to choose a tree
         that knows it and one for "the same"; the bits of :func:`tree_code` and 1 where a fresh
         description is likelier; anything between. ``start`` is the law that :func:`tree_code`
         describes the known world by, and ``probabilities`` equal it where nothing is new.
@@ -155,10 +158,10 @@ def tree_code_given(counts: np.ndarray, known: np.ndarray) -> Code:
     --------
     >>> known = np.array([900, 100, 500, 500])
     >>> tree_code_given(np.array([880, 120, 510, 490]), known).model_bits.item()
-    2.0
+    3.0
     >>> swapped = tree_code_given(np.array([100, 900, 500, 500]), known)
-    >>> round(swapped.model_bits.item(), 2)  # 1 + 2 for the root, 2 + 5.3 for the new split, 1
-    11.31
+    >>> round(swapped.model_bits.item(), 2)  # 2 + 2 for the root, 2 + 5.3 for the new split, 1
+    12.31
     >>> swapped.probabilities.round(2), swapped.start.round(2)
     (array([0.05, 0.45, 0.25, 0.25]), array([0.45, 0.05, 0.25, 0.25]))
     """
@@ -196,7 +199,9 @@ def _fresh_code(leaves: np.ndarray) -> Code:
 def _given_code(leaves: np.ndarray, known: np.ndarray) -> Code:
     nodes, others = _Nodes.of(leaves), _Nodes.of(known)
     fresh, start = _fresh(nodes), _fresh(others).shares
-    given = _given(nodes, others, _Nodes.of(leaves + known), start)
+    both = _Nodes.of(leaves + known)
+    drawn, told = (_given(nodes, others, both, start, flat=flat) for flat in (False, True))
+    given = _either(drawn, told)
     new = fresh.likeliest > given.likeliest + TIE
     return Code(
         _bits(np.logaddexp(given.nats, fresh.nats) - LOG2),
@@ -227,12 +232,19 @@ def _fresh(nodes: _Nodes) -> _Coded:
     return _Coded(nats[0], likeliest[0], model_bits[0], shares)
 
 
-def _given(nodes: _Nodes, known: _Nodes, both: _Nodes, start: list[np.ndarray]) -> _Coded:
-    """Mix what is the same below, the same here and new here, from the leaves up."""
+def _given(
+    nodes: _Nodes, known: _Nodes, both: _Nodes, start: list[np.ndarray], *, flat: bool
+) -> _Coded:
+    """Mix what is the same below, the same here and new here, from the leaves up.
+
+    With `flat`, the same means flat where the known world's own description is.
+    """
     nats = likeliest = model_bits = alike = np.zeros(nodes.draws[-1].shape)
     choices = []
     for level in reversed(range(len(nodes.wholes))):
         split, seeded = nodes.splits(level), both.splits(level) - known.splits(level)
+        if flat:
+            seeded = np.where(start[level] == 0.5, -LOG2 * nodes.draws[level], seeded)
         alike = seeded + _pairs(alike)
         deeper = np.logaddexp(seeded, split) + _pairs(nats) - LOG2
         nats = np.logaddexp(alike, deeper) - LOG2
@@ -249,6 +261,18 @@ def _given(nodes: _Nodes, known: _Nodes, both: _Nodes, start: list[np.ndarray]) 
         shares.append(np.where(live & (choice == NEW), nodes.shares(level), start[level]))
         live = np.repeat(live, 2, axis=0)
     return _Coded(nats[0], likeliest[0], model_bits[0], shares)
+
+
+def _either(one: _Coded, other: _Coded) -> _Coded:
+    """Let a bit choose between two trees."""
+    second = other.likeliest > one.likeliest + TIE
+    shares = zip(other.shares, one.shares, strict=True)
+    return _Coded(
+        np.logaddexp(one.nats, other.nats) - LOG2,
+        np.where(second, other.likeliest, one.likeliest) - LOG2,
+        1 + np.where(second, other.model_bits, one.model_bits),
+        [np.where(second, *share) for share in shares],
+    )
 
 
 def _law(shares: list[np.ndarray]) -> np.ndarray:

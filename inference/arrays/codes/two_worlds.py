@@ -77,7 +77,7 @@ def described(
     >>> counts = np.random.default_rng(0).multinomial(100, [0.1, 0.4, 0.4, 0.1], size=(2, 40))
     >>> found = described(*counts[..., None], worth=np.ones(1), signs=random_signs(40, 40))
     >>> {name: round(bits.item()) for name, bits in found.lengths.items()}
-    {'on': 21, 'off': 21, 'on_given_off': 2, 'off_given_on': 2, 'information': 16}
+    {'on': 21, 'off': 21, 'on_given_off': 3, 'off_given_on': 3, 'information': 16}
     """
     on, off = (
         np.moveaxis(counts, 1, 2).astype(float) * worth[:, None] for counts in (let_in, erased)

@@ -102,7 +102,7 @@ def test_a_coin_takes_as_many_bits_as_its_formula():
 def test_a_known_law_takes_its_choices_alone():
     rng = np.random.default_rng(1)
     on, off = counts(rng, NORMAL), counts(rng, NORMAL)
-    for levels, bits in ((False, 2.0), (True, 1.0)):
+    for levels, bits in ((False, 3.0), (True, 1.0)):
         found = told(on, off, levels=levels)
         assert found.lengths["on_given_off"].item() == bits
         assert found.lengths["off_given_on"].item() == bits

@@ -19,7 +19,8 @@ def dyadic(rng, shape, *, scale=1.0):
 @given(seed=seeds, apart=st.floats(-50, 50))
 def test_counts_are_those_of_a_histogram_about_the_erased_median(seed, apart):
     rng = np.random.default_rng(seed)
-    worlds = rng.normal(size=(2, 101)) + [[0.0], [apart]]
+    worlds = rng.normal(size=(2, 101))
+    worlds[1] += apart
     counts, places = lattice_counts(worlds, BOUNDS, step=0.25)
     edges = np.median(worlds[0]) + 0.25 * (np.arange(-300, 302) - 0.5)
     for block in range(4):
