@@ -108,7 +108,8 @@ def peaks(
         worlds, disciples=disciples, measurements=measurements, cells=Cells.width()
     )
     compared = source.effective(slowest_latent(worlds))
-    alone = np.full((1, compared.shape[1]), float(source.chains * source.draws))
+    most = min(source.chains * source.draws, slowest_latent(worlds))
+    alone = np.full((1, compared.shape[1]), float(most))
     erased = compared.max(axis=0, keepdims=True) if len(compared) else alone
     effective = np.concatenate([erased, compared])
     bounds = source.bounds(float(np.quantile(effective, SLOWEST)))

@@ -42,7 +42,12 @@ import xarray as xr
 from counterfactual_models.errors import CounterfactualError, nearest, refuse_counts
 from inference.arrays.cells import Cells
 from inference.arrays.multiplicity import false_discoveries
-from inference.arrays.shape.comparison import CUMULANTS, DESCRIPTORS, compared_shapes
+from inference.arrays.shape.comparison import (
+    CUMULANTS,
+    DESCRIPTORS,
+    SURPRISAL,
+    compared_shapes,
+)
 from inference.arrays.sign_flips import random_signs
 from inference.diagnostics.soundness import (
     SLOWEST,
@@ -76,6 +81,11 @@ LONG_NAMES = {
     "rearranged_mcse": "Monte Carlo standard error of rearranged_tv",
     "rearranged_p": "chance of as much were the worlds the same",
     "ess": "effective number of posterior draws",
+}
+_WHY_NOT = {
+    "tail_left": "no tail to speak of",
+    "tail_right": "no tail to speak of",
+    "surprisal_skewness": "all cells are equally likely",
 }
 _BY_DESCRIPTOR = ("on", "on_mcse", "change", "mcse", "floor", "p")
 
@@ -210,24 +220,31 @@ def _reasons(found: dict[str, np.ndarray], wanted: list[str]) -> np.ndarray:
         own[np.broadcast_to(erased, own.shape)] = (
             "nothing is uncertain in the erased world: numbers are in the measurement's own unit"
         )
-        hole = ~np.isfinite(found["change"][place])
-        own[hole & erased] = "not defined: certain in the erased world"
+        if name in SURPRISAL:
+            own[found["saturated"]] = (
+                "the cells do not suit: nearly every draw is alone in its cell, or all share a few"
+            )
+        hole = np.isnan(found["change"][place])
+        own[hole] = f"not defined: {_WHY_NOT.get(name, 'too few draws, or digits')}"
         own[hole & let_in] = "not defined: certain with the disciple let in"
-        own[hole & ~erased & ~let_in] = "not defined: no tail to speak of"
-        if name not in CUMULANTS:
-            continue
-        order = CUMULANTS.index(name) + 1
-        index = [f"{tail:.2f}" for tail in found["tail"].ravel()]
-        tails = np.array(index, dtype=object).reshape(own.shape)
-        rough = found["moment_errors"] < order
-        own[rough] = [f"its error is rough: a tail of index {k}" for k in tails[rough]]
-        none = found["moments"] < order
-        own[none] = [f"no moment of order {order}: a tail of index {k}" for k in tails[none]]
-        for part in _BY_DESCRIPTOR:
-            found[part][place][none] = np.nan
-        for part in ("off", "off_mcse"):
-            found[part][place][none.all(axis=0)] = np.nan
+        own[hole & erased] = "not defined: certain in the erased world"
+        if name in CUMULANTS:
+            _take_back(found, own, place, CUMULANTS.index(name) + 1)
     return said
+
+
+def _take_back(found: dict[str, np.ndarray], said: np.ndarray, place: int, order: int) -> None:
+    """Take back a cumulant of an order that has no moment, and say where errors are rough."""
+    index = [f"{tail:.2f}" for tail in found["tail"].ravel()]
+    tails = np.array(index, dtype=object).reshape(said.shape)
+    rough = (found["moment_errors"] < order) & (said == "")
+    said[rough] = [f"its error is rough: a tail of index {k}" for k in tails[rough]]
+    none = found["moments"] < order
+    said[none] = [f"no moment of order {order}: a tail of index {k}" for k in tails[none]]
+    for part in _BY_DESCRIPTOR:
+        found[part][place][none] = np.nan
+    for part in ("off", "off_mcse"):
+        found[part][place][none.all(axis=0)] = np.nan
 
 
 def _labelled(found: dict[str, np.ndarray], wanted: list[str], source: DrawnWorlds) -> xr.Dataset:

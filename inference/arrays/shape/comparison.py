@@ -22,7 +22,7 @@ from inference.arrays.shape.quantiles import compared_quantile
 from inference.arrays.shape.surprisal import rearranged_tv, surprisal_descriptors
 from inference.arrays.shape.tail_index import moments_exist, tail_descriptors
 
-__all__ = ["CUMULANTS", "DESCRIPTORS", "QUANTILES", "compared_shapes"]
+__all__ = ["CUMULANTS", "DESCRIPTORS", "QUANTILES", "SURPRISAL", "compared_shapes"]
 
 CUMULANTS = ("mean", "spread", "skewness", "kurtosis", "fifth", "sixth")
 """Those that exist only where tails are light enough, in their order."""
@@ -35,7 +35,7 @@ QUANTILES = {
 }
 """Shares of the draws below."""
 _ORDER = ("l_scale", "l_skewness", "l_kurtosis", "concentration", "shortest_half")
-_SURPRISAL = ("entropy", "varentropy", "surprisal_skewness")
+SURPRISAL = ("entropy", "varentropy", "surprisal_skewness")
 _TAILS = ("tail_left", "tail_right")
 DESCRIPTORS = (
     *CUMULANTS,
@@ -43,7 +43,7 @@ DESCRIPTORS = (
     *QUANTILES,
     *_ORDER[3:],
     "peaks",
-    *_SURPRISAL,
+    *SURPRISAL,
     *_TAILS,
 )
 _STEP = 0.25
@@ -54,7 +54,10 @@ _NUMBERS = 2**21
 _SWAPS, _FEWEST_SWAPS = 100, 40
 _SWAPPED = 2**22
 """Rows that are swapped, all swaps together, if these are not too few."""
-_ROUNDING = 1e-12
+_ROUNDING = 1e-14
+_TAIL_WIDENED = 1.2
+"""Errors of a tail index whose threshold stays where it is are a fifth too small."""
+_FEWEST_CELLS, _DRAWS_PER_CELL = 4, 10
 
 Told = dict[str, np.ndarray]
 Estimates = dict[str, Estimate]
@@ -89,12 +92,12 @@ def compared_shapes(
     Returns
     -------
     dict of str to np.ndarray
-        ``on``, ``on_mcse``, ``change``, ``mcse``, ``floor``, ``p`` of shape (descriptor, world -
-        1, measurement); ``off``, ``off_mcse`` of shape (descriptor, measurement), descriptors as
-        they are wanted; ``rearranged_`` tv, plugin, floor, mcse, p, and where cumulants are wanted
-        ``tail`` (the heavier of all tails), ``moments`` and ``moment_errors`` (the highest orders
-        that exist in both worlds), of shape (world - 1, measurement). NaN where a descriptor is
-        not defined.
+        Of shape (descriptor, world - 1, measurement), descriptors as they are wanted: ``on``,
+        ``on_mcse``, ``change``, ``mcse``, ``floor``, ``p``; of shape (descriptor, measurement)
+        ``off``, ``off_mcse``; NaN where a descriptor is not defined. Of shape (world - 1,
+        measurement): ``rearranged_`` tv, plugin, floor, mcse, p; ``saturated`` (cells are too
+        fine or too wide for the surprisal of a world); and where cumulants are wanted ``tail``
+        (the heaviest), ``moments`` and ``moment_errors`` (the highest orders that exist).
 
     Examples
     --------
@@ -173,7 +176,10 @@ def _by_draws(values: np.ndarray, bounds: np.ndarray, wanted: Collection[str]) -
             sums = power_sums(draws, bounds, location=own, scale=deviation)
             found |= cumulant_descriptors(sums, offset=(own - mean) / deviation)
         if {*CUMULANTS, *_TAILS} & set(wanted):
-            found |= tail_descriptors(draws, bounds)
+            for name, (whole, without) in tail_descriptors(draws, bounds).items():
+                known = np.isfinite(whole) & np.isfinite(without)
+                apart = np.where(known, without, 0.0) - np.where(np.isfinite(whole), whole, 0.0)
+                found[name] = whole, np.where(known, whole + _TAIL_WIDENED * apart, without)
         if set(_ORDER) & set(wanted):
             standard = (draws.astype(np.float64) - median[:, None]) / robust[:, None]
             found |= order_descriptors(standard, bounds, width=1.0)
@@ -193,12 +199,16 @@ def _by_cells(
     _, robust = deviations(values[:, :1].swapaxes(1, 2))
     apart: list[list[Told]] = []
     described: list[list[Estimates]] = []
+    visited = np.empty((len(told), len(values)))
+    values_alone = np.empty(len(values), dtype=bool)
     for measurement, worlds in enumerate(values):
         step = _STEP * robust[measurement]
         fine, places = lattice_counts(worlds, bounds, step=step / _FINER, draws=draws)
         wide = fine if places is None else lattice_counts(worlds, bounds, step=step)[0]
         log_width = np.log([1.0 if places is None else _STEP])
         described.append([surprisal_descriptors(one[..., None], log_width) for one in wide])
+        visited[:, measurement] = np.count_nonzero(wide.any(axis=1), axis=1)
+        values_alone[measurement] = places is None
         apart.append(
             [
                 rearranged_tv(
@@ -213,13 +223,15 @@ def _by_cells(
             ]
         )
     for world, found in enumerate(told):
-        for name in _SURPRISAL:
+        for name in SURPRISAL:
             whole, without = zip(*(one[world][name] for one in described), strict=True)
             found[name] = np.concatenate(whole), np.concatenate(without, axis=1)
+    crowded = visited > values.shape[2] / _DRAWS_PER_CELL
+    lonely = ~values_alone & (visited < _FEWEST_CELLS)
     return {
         f"rearranged_{name}": np.array([[one[name].item() for one in row] for row in apart]).T
         for name in apart[0][0]
-    }
+    } | {"saturated": (crowded | lonely)[0] | (crowded | lonely)[1:]}
 
 
 def _peaks(

@@ -23,7 +23,9 @@ __all__ = ["Compared", "Estimate", "compared", "error_of", "pseudo_values"]
 
 Estimate = tuple[np.ndarray, np.ndarray]
 """A number of all draws, (measurement,), and of all but one block, (block, measurement)."""
-_ROUNDING = 1e-12
+_ROUNDING, _NEAR = 1e-12, 1e-9
+_HEARD = 0.01
+"""What a block says counts if it is so much of what the loudest says."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,18 @@ def _same_world(
     drift = signs.astype(float) @ weights
     flips = np.abs(tossed + drift * change)
     p, _ = exceedance(flips.T, np.abs(change) / wider)
-    differing = np.minimum(np.count_nonzero(centred + change, axis=0), size)
+    differing = np.minimum(_voices(apart, change, weights), size)
     p = np.clip(p, 2.0 ** (1 - np.maximum(differing, 1)), 1.0)
     floor = wider * np.sqrt(blocks / (blocks - 1)) * np.abs(tossed).mean(axis=0)
     return np.where(told, floor, np.inf), np.where(told & (differing > 0), p, 1.0)
+
+
+def _voices(apart: np.ndarray, change: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Count the blocks that have something of their own to say: in most, nothing rare happened.
+
+    Of a curved function these all say the same, and of a mean they say nothing.
+    """
+    mean = (weights * apart).sum(axis=0)
+    straight = np.abs(mean - change) <= _NEAR * np.abs(apart).max(axis=0)
+    own = np.abs(apart - np.where(straight, 0.0, np.median(apart, axis=0)))
+    return np.count_nonzero(own > _HEARD * own.max(axis=0), axis=0)

@@ -3,19 +3,23 @@ r"""How far apart are the quantiles of two worlds, where values may be shared by
 A quantile of draws jumps where no draw lies, and stands still where many are equal: leaving out a
 block then finds an error of nothing, and a coin that fell 5001 times in 10 000 on another side
 would be called another coin. So errors are taken of shares, which never jump, and are carried over
-to the quantile (Woodruff),
+to the quantile (Woodruff): its error is the standard deviation of
 
-.. math:: \tfrac14 \left( F^{-1}(q + 2\,\mathrm{se}) - F^{-1}(q - 2\,\mathrm{se}) \right),
+.. math:: F^{-1}(q + \mathrm{se}\, z), \qquad z \sim N(0, 1),
 
 and worlds are told apart by the shares of their draws below the q-quantile of both together,
 halves of those that are equal to it included.
 """
 
 import numpy as np
+from scipy import special
 
 from inference.arrays.shape.jackknife import Compared, compared, error_of
 
-__all__ = ["compared_quantile"]
+__all__ = ["NODES", "compared_quantile"]
+
+NODES = special.ndtri((np.arange(32) + 0.5) / 32)
+"""Errors that a share may have, in standard errors, all equally likely."""
 
 
 def compared_quantile(
@@ -64,13 +68,17 @@ def compared_quantile(
     lengths = np.diff(bounds)
     ranked = np.sort(let_in, axis=1), np.sort(erased, axis=1)
     on, off = (np.quantile(one, level, axis=1) for one in ranked)
-    below = _shares_below(let_in, on, bounds), _shares_below(erased, off, bounds)
-    errors = [error_of(one, lengths, effective) for one in below]
+    errors = [
+        _error_of_share(draws, at, bounds, effective)
+        for draws, at in ((let_in, on), (erased, off))
+    ]
     on_mcse, off_mcse = (
         _carried_over(one, level, error) for one, error in zip(ranked, errors, strict=True)
     )
+    below = _shares_below(let_in, on, bounds), _shares_below(erased, off, bounds)
     # Worlds that share their noise move together.
-    apart, alone = error_of(below[0] - below[1], lengths, effective), np.hypot(*errors)
+    apart = error_of(below[0] - below[1], lengths, effective)
+    alone = np.hypot(*(error_of(one, lengths, effective) for one in below))
     known = (alone > 0) & np.isfinite(alone)
     together = np.where(known, apart, 1.0) / np.where(known, alone, 1.0)
     mcse = together * np.hypot(on_mcse, off_mcse)
@@ -83,7 +91,21 @@ def compared_quantile(
         effective=effective,
     )
     floor = np.sqrt(2 / np.pi) * mcse
-    return Compared(on, off, on_mcse, off_mcse, on - off, mcse, floor, told.p)
+    p = np.where(on == off, 1.0, told.p)
+    return Compared(on, off, on_mcse, off_mcse, on - off, mcse, floor, p)
+
+
+def _error_of_share(
+    draws: np.ndarray, places: np.ndarray, bounds: np.ndarray, effective: np.ndarray
+) -> np.ndarray:
+    """Find the error of the share below a place, or up to it: the larger, where values repeat."""
+    place = places[:, None]
+    lengths = np.diff(bounds)
+    shares = (
+        np.add.reduceat(marks, bounds[:-1], axis=1, dtype=np.float64) / lengths
+        for marks in (draws < place, draws <= place)
+    )
+    return np.maximum(*(error_of(one.T, lengths, effective) for one in shares))
 
 
 def _shares_below(draws: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> np.ndarray:
@@ -104,12 +126,8 @@ def _of_blocks(shares: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.
 
 def _carried_over(ranked: np.ndarray, level: float, error: np.ndarray) -> np.ndarray:
     """Read an error of a share on the axis of the measurement."""
-    draws = ranked.shape[1]
-    # Two errors either way, or a jump that lies one and a half away would not be seen.
-    reach = 2 * np.minimum(np.where(np.isfinite(error), error, 1.0), 1.0)
-    low, high = (np.clip(level + side * reach, 0, 1) * (draws - 1) for side in (-1, 1))
-    ends = [
-        np.take_along_axis(ranked, rounded.astype(int)[:, None], axis=1)[:, 0].astype(float)
-        for rounded in (np.floor(low), np.ceil(high))
-    ]
-    return np.where(np.isfinite(error), (ends[1] - ends[0]) / 4, np.inf)
+    known = np.isfinite(error)
+    reach = np.where(known, error, 0.0)[:, None]
+    places = np.rint(np.clip(level + reach * NODES, 0, 1) * (ranked.shape[1] - 1)).astype(int)
+    spread = np.take_along_axis(ranked, places, axis=1).std(axis=1, dtype=np.float64)
+    return np.where(known, spread / NODES.std(), np.inf)
