@@ -11,8 +11,8 @@ r"""Which numbers of the diagnostics are penalties, and how are they kept from b
   disciples', the mean over measurements. Only for disciples that differ in their goals alone: who
   does nothing among many that do much stands out most.
 * ``shape``: how far the shape of the future is changed, whatever it is about: ``rearranged_tv``,
-  or the modulus of the change of ``l_scale``, ``concentration``, ``entropy``, ``varentropy`` or
-  ``peaks``, on average over measurements. Blind to worlds that change places.
+  or the modulus of the change of ``concentration``, ``shortest_half``, ``entropy``,
+  ``varentropy`` or ``peaks``, on average over measurements: of what exists for every law. Blind to worlds that change places.
 * ``description_length``: ``conditional``, the share of a world's bits that must still be said
   once the other is known, in [0, 1]; ``complexity``, bits by which it is simpler or more
   complicated; ``distortion``, the total variation that is left when the other world is known and
@@ -352,7 +352,8 @@ _ENTRIES: dict[str, dict[str, Callable[[Worlds, str, dict[str, Any]], xr.Dataset
         ("greatest", "trace_distance", "signed_distance", "rescaling"), _relative
     ),
     "shape": dict.fromkeys(
-        ("rearranged_tv", "l_scale", "concentration", "entropy", "varentropy", "peaks"), _shape
+        ("rearranged_tv", "concentration", "shortest_half", "entropy", "varentropy", "peaks"),
+        _shape,
     ),
 }
 """Which function reads which number of a diagnostic; the first is the default."""

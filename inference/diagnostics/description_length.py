@@ -13,7 +13,8 @@ L(P) for the bits of P(e,S,1) (``on``) and P(e,S,0) (``off``),
 * ``distortion``: how near a description of so many bits comes, in total variation, if it may leave
   things out ("possibly allowing destructive compression"); 0 where it says all that the draws
   justify. At 0 bits it is how far the worlds are apart;
-* ``at_budget``: the distortion at the ``budget``, a share of the disciple's own compressed source.
+* ``at_budget``: the distortion at the ``budget``: a share of the disciple's own compressed source,
+  split evenly over the measurements, which together are the description of a world.
   A decoder has the cells and, where it is given, the other world's law, and nothing else: *the
   master's source code along with X=1* describes the world in a line, and is no description here.
 
@@ -68,7 +69,7 @@ LONG_NAMES = {
     "distortion": "total variation that is left",
     "at_budget": "total variation that is left at the budget",
     "noise": "total variation that the same world would show against itself",
-    "budget": "bits that a description may take",
+    "budget": "bits that a description of one measurement may take",
     "reason": "why there is no budget",
     "ess": "effective number of posterior draws",
 }
@@ -91,8 +92,9 @@ def description_length(
         What ``sample_worlds`` returned, or a reloaded one; counts of draws will do if they were
         counted in ``Cells.dyadic``.
     budget, share
-        Bits that a description may take, for all disciples or by name; by default a share of the
-        bits of the disciple's own compressed source, which ``sample_worlds`` notes down.
+        Bits that a description of one measurement may take, for all disciples or by name; by
+        default a share of the bits of the disciple's own compressed source, which
+        ``sample_worlds`` notes down, split evenly over the measurements.
     depth
         2^depth leaves, 64 by default.
     disciples, measurements
@@ -142,7 +144,7 @@ def description_length(
     latents = slowest_latent(worlds)
     effective = source.effective(latents)
     refuse_nobody(source.disciples)
-    allowed, reasons = _budgets(worlds, source.disciples, budget, share)
+    allowed, reasons = _budgets(worlds, source, budget, share)
     bounds = source.bounds(float(np.quantile(effective, SLOWEST)))
     found, rates = _described(source, bounds, effective, latents, allowed, depth)
     found |= {"ess": effective, "budget": allowed, "reason": reasons}
@@ -222,11 +224,12 @@ def _curves(
 
 def _budgets(
     worlds: xr.DataTree | xr.Dataset,
-    disciples: Sequence[str],
+    source: DrawnWorlds | CountedWorlds,
     budget: float | Mapping[str, float] | None,
     share: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the bits of every disciple's descriptions, and why there are none."""
+    disciples = source.disciples
     if isinstance(budget, Mapping):
         for name in budget:
             if name not in disciples:
@@ -238,7 +241,8 @@ def _budgets(
         known, why = dict.fromkeys(disciples, budget), ""
     else:
         noted = decode_attrs(worlds.attrs).get(_SOURCES) or {}
-        known = {name: share * bits for name, bits in noted.items()}
+        each = share / len(source.measurements)
+        known = {name: each * bits for name, bits in noted.items()}
         why = "the source of this disciple is not known: give budget="
     for name, bits in known.items():
         if isinstance(bits, bool) or not (isinstance(bits, Real) and 0 < bits < np.inf):

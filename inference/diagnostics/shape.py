@@ -8,16 +8,17 @@ that knows no labels.
 * ``mean``, ``spread`` (standard deviation), ``skewness`` and excess ``kurtosis``, ``fifth`` and
   ``sixth`` standardised cumulants: unbiased k-statistics, in erased standard deviations from the
   erased mean. Where tails are so heavy that a moment does not exist, it is NaN, and ``reason``
-  says so; what follows exists always:
-* ``l_scale``, ``l_skewness``, ``l_kurtosis``, L-moments, and five quantiles, in robust deviations
-  (interquartile range / 1.349) from the median;
+  says so;
+* ``l_scale``, ``l_skewness``, ``l_kurtosis``: L-moments, which ask for no more than a mean;
+* ``median`` and four more quantiles, in robust deviations (interquartile range / 1.349) from the
+  erased median; these and what follows exist for every law;
 * ``concentration``: the most probable interval one robust deviation wide, sup P(a <= W <= a + 1);
   ``shortest_half``: the shortest interval that holds one half. Both are what a maximal density is
   meant to be, without a bandwidth;
 * ``peaks``: how many, of those that are no noise (:func:`~inference.diagnostics.peaks`);
 * ``entropy`` (nats), ``varentropy`` and ``surprisal_skewness``: cumulants of the surprisal
   -log P(W), over cells a quarter of a robust deviation wide; over its values, where a measurement
-  has few;
+  has few. Too small where tails are heavy;
 * ``tail_left``, ``tail_right``: k-hat of the generalised Pareto law of the tails; moments of an
   order of 1/k-hat and more do not exist.
 
@@ -45,6 +46,7 @@ from inference.arrays.multiplicity import false_discoveries
 from inference.arrays.shape.comparison import (
     CUMULANTS,
     DESCRIPTORS,
+    L_MOMENTS,
     SURPRISAL,
     compared_shapes,
 )
@@ -230,6 +232,8 @@ def _reasons(found: dict[str, np.ndarray], wanted: list[str]) -> np.ndarray:
         own[hole & erased] = "not defined: certain in the erased world"
         if name in CUMULANTS:
             _take_back(found, own, place, CUMULANTS.index(name) + 1)
+        elif name in L_MOMENTS:  # ratios and all, they exist where a mean does
+            _take_back(found, own, place, 1)
     return said
 
 

@@ -292,7 +292,7 @@ def _warn(result: xr.Dataset, weighing: Weighing) -> None:
         more = f" And so for {len(bad) - NAMED} more." if len(bad) > NAMED else ""
         said = ". ".join(dict.fromkeys(bad[:NAMED]))
         warnings.warn(f"{what}: {said}.{more}", ImpactWarning, stacklevel=3)
-    elif float(result["ess"].min()) < FEW:
+    elif not result.attrs["tempered"] and float(result["ess"].min()) < FEW:
         said = few_draws(weighing.draws, result["ess"])
         warnings.warn(said, ImpactWarning, stacklevel=3)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from inference.arrays.cells import few_valued
 from inference.arrays.features import deviations
+from inference.arrays.shape.halves import compared_half
 from inference.arrays.shape.jackknife import Compared, Estimate, compared
 from inference.arrays.shape.k_statistics import cumulant_descriptors
 from inference.arrays.shape.lattice import lattice_counts
@@ -22,7 +23,14 @@ from inference.arrays.shape.quantiles import compared_quantile
 from inference.arrays.shape.surprisal import rearranged_tv, surprisal_descriptors
 from inference.arrays.shape.tail_index import moments_exist, tail_descriptors
 
-__all__ = ["CUMULANTS", "DESCRIPTORS", "QUANTILES", "SURPRISAL", "compared_shapes"]
+__all__ = [
+    "CUMULANTS",
+    "DESCRIPTORS",
+    "L_MOMENTS",
+    "QUANTILES",
+    "SURPRISAL",
+    "compared_shapes",
+]
 
 CUMULANTS = ("mean", "spread", "skewness", "kurtosis", "fifth", "sixth")
 """Those that exist only where tails are light enough, in their order."""
@@ -34,14 +42,17 @@ QUANTILES = {
     "quantile_95": 0.95,
 }
 """Shares of the draws below."""
-_ORDER = ("l_scale", "l_skewness", "l_kurtosis", "concentration", "shortest_half")
+L_MOMENTS = ("l_scale", "l_skewness", "l_kurtosis")
+"""Those that exist where the mean does."""
+_ORDER = (*L_MOMENTS, "concentration")
 SURPRISAL = ("entropy", "varentropy", "surprisal_skewness")
 _TAILS = ("tail_left", "tail_right")
 DESCRIPTORS = (
     *CUMULANTS,
-    *_ORDER[:3],
+    *L_MOMENTS,
     *QUANTILES,
-    *_ORDER[3:],
+    "concentration",
+    "shortest_half",
     "peaks",
     *SURPRISAL,
     *_TAILS,
@@ -149,6 +160,8 @@ def _compared(
         for name in QUANTILES.keys() & set(wanted):
             level = QUANTILES[name]
             own[name] = compared_quantile(*pair, level, bounds, signs=signs, effective=size)
+        if "shortest_half" in wanted:
+            own["shortest_half"] = compared_half(*pair, bounds, signs=signs, effective=size)
         if "peaks" in wanted:
             own["peaks"] = _peaks(*pair, bounds, signs, size, draws)
         each.append(own)
@@ -175,7 +188,7 @@ def _by_draws(values: np.ndarray, bounds: np.ndarray, wanted: Collection[str]) -
             own = draws.mean(axis=1, dtype=np.float64)
             sums = power_sums(draws, bounds, location=own, scale=deviation)
             found |= cumulant_descriptors(sums, offset=(own - mean) / deviation)
-        if {*CUMULANTS, *_TAILS} & set(wanted):
+        if {*CUMULANTS, *L_MOMENTS, *_TAILS} & set(wanted):
             for name, (whole, without) in tail_descriptors(draws, bounds).items():
                 known = np.isfinite(whole) & np.isfinite(without)
                 apart = np.where(known, without, 0.0) - np.where(np.isfinite(whole), whole, 0.0)
@@ -280,12 +293,13 @@ def _moments(worlds: Sequence[Estimates]) -> Told:
 
 
 def _in_units(found: Told, values: np.ndarray, wanted: Collection[str]) -> Told:
-    """Put quantiles in the erased world's units; the rest is."""
+    """Put quantiles and halves in the erased world's units; the rest is."""
     median, robust = deviations(values[:, :1].swapaxes(1, 2))
     for place, name in enumerate(wanted):
         if name in QUANTILES:
             for part in ("on", "off"):
                 found[part][place] -= median
+        if name in QUANTILES or name == "shortest_half":
             for part in ("on", "off", "on_mcse", "off_mcse", "change", "mcse", "floor"):
                 found[part][place] /= robust
     return found

@@ -25,6 +25,7 @@ __all__ = [
     "Curve",
     "Valley",
     "block_sample",
+    "keys_of",
     "kept_crests",
     "rises_of",
 ]
@@ -54,9 +55,6 @@ class BlockSample:
         Effective number of draws.
     wider
         Factor by which the spread of blocks is to be widened.
-    origin
-        Of which world each block is, shape (block, world), one of each row being 1: blocks are
-        compared with those of their own world. A column of ones for draws of a single world.
     """
 
     values: np.ndarray
@@ -67,7 +65,6 @@ class BlockSample:
     level: float
     effective: float
     wider: float
-    origin: np.ndarray
 
     def mass(self, cuts: np.ndarray) -> np.ndarray:
         """Share of the draws between these places."""
@@ -76,20 +73,26 @@ class BlockSample:
 
     def errors(self, shares: np.ndarray) -> np.ndarray:
         """Estimate the standard errors of sums over blocks, shape (block, number)."""
-        blocks, worlds = self.origin.shape
-        rows = self.origin.T @ self.lengths
-        typical = (self.origin.T @ shares) / np.maximum(rows, 1)[:, None]
-        residual = shares - self.lengths[:, None] * (self.origin @ typical)
-        spread = np.sqrt(blocks / (blocks - worlds) * np.square(residual).sum(axis=0))
-        return np.where(spread > _ROUNDING * np.abs(shares.sum(axis=0)), spread, 0.0)
+        blocks, total = len(self.lengths), shares.sum(axis=0)
+        residual = shares - self.lengths[:, None] / self.lengths.sum() * total
+        spread = np.sqrt(blocks / (blocks - 1) * np.square(residual).sum(axis=0))
+        return np.where(spread > _ROUNDING * np.abs(total), spread, 0.0)
+
+    def freedom(self, blocks: int) -> float:
+        """Degrees of freedom of so many blocks, no more than effective draws leave."""
+        return max(min(blocks, self.effective) - 1, 1.0)
+
+    def ratios(self, rises: np.ndarray) -> np.ndarray:
+        """Compute t of the rises from saddle to peak, shape (block, rise)."""
+        return self._ratio(rises.sum(axis=0), self.errors(rises))
 
     def chances(self, rises: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Corrected p of the rises from saddle to peak, (block, rise), among so many places."""
+        """Corrected p of the rises, shape (block, rise), among so many pairs of places."""
         error = self.errors(rises)
         return self._tail(rises.sum(axis=0), error, places, len(rises))
 
     def chances_without(self, rises: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Compute the same from all blocks but one of a single world, shape (block, rise)."""
+        """Compute the same from all blocks but one, shape (block, rise)."""
         lengths, blocks = self.lengths[:, None].astype(float), len(rises)
         total = rises.sum(axis=0) - rises
         mean = total / (lengths.sum() - lengths)
@@ -106,10 +109,12 @@ class BlockSample:
     ) -> np.ndarray:
         if not np.isfinite(self.wider):
             return np.ones_like(total)
+        tail = special.stdtr(self.freedom(blocks), -self._ratio(total, error))
+        return np.minimum(places * tail, 1.0)
+
+    def _ratio(self, total: np.ndarray, error: np.ndarray) -> np.ndarray:
         ratio = total / np.where(error > 0, error, 1.0) / self.wider
-        ratio = np.where(error > 0, ratio, np.where(total > 0, np.inf, 0.0))
-        freedom = max(min(blocks, self.effective) - 1, 1.0)
-        return np.minimum(places * special.stdtr(freedom, -ratio), 1.0)
+        return np.where(error > 0, ratio, np.where(total > 0, np.inf, 0.0))
 
 
 @dataclass(frozen=True)
@@ -129,11 +134,12 @@ class Crest:
 
 @dataclass(frozen=True)
 class Valley:
-    """The saddle between two peaks, and among how many pairs of places it was found."""
+    """The saddle between two peaks, its kernel, and among how many pairs of places it was found."""
 
     place: float
     shares: np.ndarray
     places: float
+    bandwidth: float
 
     @property
     def height(self) -> float:
@@ -155,9 +161,8 @@ def block_sample(
     bounds: np.ndarray,
     level: float,
     effective: float | None,
-    origin: np.ndarray | None = None,
 ) -> BlockSample:
-    """Check the draws and put them in order; all draws are effective, and of a world, if None.
+    """Check the draws and put them in order; all draws are effective if None.
 
     Raises
     ------
@@ -176,8 +181,7 @@ def block_sample(
     block = np.repeat(np.arange(len(lengths)), lengths)
     size = float(len(wide)) if effective is None else min(float(effective), float(len(wide)))
     wider = float(widening(size, len(lengths)))
-    own = np.ones((len(lengths), 1)) if origin is None else origin
-    return BlockSample(wide, np.sort(wide), exponent, block, lengths, level, size, wider, own)
+    return BlockSample(wide, np.sort(wide), exponent, block, lengths, level, size, wider)
 
 
 def kept_crests(
@@ -203,18 +207,21 @@ def kept_crests(
 
 def rises_of(crests: list[Crest], valleys: list[Valley]) -> tuple[np.ndarray, np.ndarray]:
     """Split prominences by blocks, (block, peak), and give their pairs of places, (peak,)."""
-    keys = _keys(crests, valleys)
-    rises = [
-        crest.shares - key.shares if key else crest.shares
-        for crest, key in zip(crests, keys, strict=True)
-    ]
-    return np.stack(rises, axis=1), np.array([key.places if key else 0.0 for key in keys])
+    rises = [crest.shares for crest in crests]
+    places = np.zeros(len(crests))
+    for number, (key, _) in keys_of(crests, valleys).items():
+        rises[number] = rises[number] - key.shares
+        places[number] = key.places
+    return np.stack(rises, axis=1), places
 
 
-def _keys(crests: list[Crest], valleys: list[Valley]) -> list[Valley | None]:
-    """Find the saddle of each peak: of the lowest ones towards higher peaks, the higher."""
+def keys_of(crests: list[Crest], valleys: list[Valley]) -> dict[int, tuple[Valley, Crest]]:
+    """Find the saddle of each peak but the highest, and the higher peak beyond it.
+
+    Of the lowest saddles on the way to the nearest higher peaks on either side, the higher.
+    """
     heights = [crest.height for crest in crests]
-    keys: list[Valley | None] = []
+    keys: dict[int, tuple[Valley, Crest]] = {}
     for number, height in enumerate(heights):
         found = []
         # Of two peaks equally high the first is the higher, or neither would be tested.
@@ -227,6 +234,8 @@ def _keys(crests: list[Crest], valleys: list[Valley]) -> list[Valley | None]:
             )
             if higher is not None:
                 passed = valleys[min(number, higher) : max(number, higher)]
-                found.append(min(passed, key=lambda one: one.height))
-        keys.append(max(found, key=lambda one: one.height) if found else None)
+                lowest = min(passed, key=lambda one: one.height)
+                found.append((lowest, crests[higher]))
+        if found:
+            keys[number] = max(found, key=lambda one: one[0].height)
     return keys

@@ -84,7 +84,7 @@ def look_at_levels(sample: BlockSample) -> Look:
     valleys = []
     for left, right in pairwise(at):
         low = left + int(density[left:right].argmin())
-        valleys.append(Valley(float(values[low]), shares[:, low], pairs))
+        valleys.append(Valley(float(values[low]), shares[:, low], pairs, 0.0))
     rises, places = rises_of(crests, valleys)
     unsure = np.flatnonzero(sample.chances(rises, places) > sample.level)
     noise = [(rises[:, one], pairs) for one in unsure]
@@ -163,7 +163,7 @@ def _seen(
         for number, one in enumerate(at)
     ]
     valleys = [
-        Valley(float(grid[one]), valley_shares[:, number], pairs)
+        Valley(float(grid[one]), valley_shares[:, number], pairs, width)
         for number, one in enumerate(between)
     ]
     kept, cuts = kept_crests(sample, crests, valleys)
