@@ -14,9 +14,8 @@ from timing import least
 
 from inference.arrays.blocks import block_bounds, effective_draws
 from inference.arrays.shape.peaks import find_peaks, peak_number_compared
-from inference.arrays.sign_flips import random_signs
 
-CHAINS, FLIPS = 4, 200
+CHAINS = 4
 ONE_PEAK = {
     "normal": lambda rng, n: rng.normal(size=n),
     "t3": lambda rng, n: rng.standard_t(3, size=n),
@@ -104,22 +103,42 @@ def slow(sets):
 
 
 def compared(sets):
-    """How often do worlds of one law differ, and with what p? The law is hard: 3 sd apart."""
-    n = 1000
-    bounds = block_bounds(CHAINS, n // CHAINS, effective=float(n))
-    signs = random_signs(FLIPS, len(bounds) - 1)
+    """How often is the number of peaks said to differ, where it does and where it does not?"""
     rng = np.random.default_rng(13)
-    parts = PARTS["3 sd apart"]
-    both = [
-        peak_number_compared(mixture(rng, n, *parts), mixture(rng, n, *parts), bounds, signs=signs)
-        for _ in range(sets // 5)
+    cases = [
+        (name, shift, scale, PARTS[parts], PARTS[parts], n)
+        for parts, n in (("3 sd apart", 1000), ("2.5 sd apart", 16_000), ("claw", 4000))
+        for name, shift, scale in (
+            (f"same, {parts}", 0.0, 1.0),
+            (f"moved, {parts}", 3.0, 1.0),
+            (f"stretched, {parts}", 0.0, 2.5),
+        )
     ]
-    chances = np.array([one.p for one in both])
-    rejected = ", ".join(f"{np.mean(chances <= rate):.3f}" for rate in (0.2, 0.1, 0.05, 0.01))
-    print(f"same world: differ {np.mean(chances < 1):.3f}; p under .2, .1, .05, .01: {rejected}")
-    on, off = mixture(rng, n, *PARTS["4 sd apart"]), rng.normal(size=n)
-    spent = least(lambda: peak_number_compared(on, off, bounds, signs=signs), 1)
-    print(f"  {FLIPS} swaps of {n} draws: {1e3 * spent:.0f} ms")
+    for apart in (3, 4, 5, 6):
+        two = [0.5, 0.5], [0, apart], [1, 1]
+        hill = [1.0], [apart / 2], [np.sqrt(1 + apart**2 / 4)]
+        for n in (1000, 4000, 10_000):
+            cases.append((f"two, {apart} sd apart, or one", 0.0, 1.0, two, ([1.0], [0], [1]), n))
+            cases.append((f"the same, of one variance, {apart}", 0.0, 1.0, two, hill, n))
+    print(f"share of {sets} pairs: numbers that differ, p <= .05, the same of those that differ:")
+    for name, shift, scale, let_in, erased, n in cases:
+        bounds = block_bounds(CHAINS, n // CHAINS, effective=float(n))
+        both = [
+            peak_number_compared(
+                mixture(rng, n, *let_in), shift + scale * mixture(rng, n, *erased), bounds
+            )
+            for _ in range(sets)
+        ]
+        differ = np.array([one.on != one.off for one in both])
+        sure = np.array([one.p <= 0.05 for one in both])
+        among = sure[differ].mean() if differ.any() else 0.0
+        print(f"  {name:36s} n={n:6d}  {differ.mean():.3f}  {sure.mean():.3f}  {among:.3f}")
+    for n in (10_000, 160_000):
+        bounds = block_bounds(CHAINS, n // CHAINS, effective=float(n))
+        on, off = mixture(rng, n, *PARTS["4 sd apart"]), rng.normal(size=n)
+        both = least(lambda o=on, f=off, b=bounds: peak_number_compared(o, f, b), 5)
+        each = least(lambda o=on, f=off, b=bounds: (find_peaks(o, b), find_peaks(f, b)), 5)
+        print(f"  n={n:6d}: {1e3 * both:.1f} ms a pair, of which peaks {1e3 * each:.1f}")
 
 
 def speed(sets):

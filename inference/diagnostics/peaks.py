@@ -7,8 +7,8 @@ with one peak, at most one shows a second (normal, Student's t with 3 degrees of
 exponential and uniform, 1000 and 10 000 draws). Two normal peaks four deviations apart are found
 with 1000 draws, three apart with 10 000.
 
-A measurement of few values has peaks on its ordered values, neighbouring values being neighbours:
-a coin has one.
+A measurement that has few values in the erased world has peaks on its ordered values, neighbouring
+values being neighbours: a coin has one.
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def peaks(
         says how many there are, at least 1, ``ess`` what the draws are worth. By peak, in
         ascending place and NaN beyond the count: ``place``, ``height``, ``width``, ``mass`` and
         ``prominence`` with their errors, and ``p``.
-        Attributes: level, blocks, draws (a side), ess.
+        Attributes: level, blocks, draws (a side), ess and ess_min.
 
     Raises
     ------
@@ -126,12 +126,10 @@ def _found(
     found: list[list[Peaks]] = [[] for _ in effective]
     for part in source.read():
         for each in part.values.reshape(*part.shape[:2], -1):
-            few = few_valued(np.sort(each, axis=-1), source.chains * source.draws)
+            few = few_valued(np.sort(each[:1], axis=-1), source.chains * source.draws)
             for world, values in enumerate(each):
                 size = float(effective[world, len(found[world])])
-                one = find_peaks(
-                    values, bounds, level=level, effective=size, levels=bool(few[world])
-                )
+                one = find_peaks(values, bounds, level=level, effective=size, levels=bool(few[0]))
                 found[world].append(one)
     return found
 

@@ -12,9 +12,9 @@ that knows no labels.
 * ``l_scale``, ``l_skewness``, ``l_kurtosis``: L-moments, which ask for no more than a mean;
 * ``median`` and four more quantiles, in robust deviations (interquartile range / 1.349) from the
   erased median; these and what follows exist for every law;
-* ``concentration``: the most probable interval one robust deviation wide, sup P(a <= W <= a + 1);
-  ``shortest_half``: the shortest interval that holds one half. Both are what a maximal density is
-  meant to be, without a bandwidth;
+* ``concentration``: the probability of the likeliest interval one robust deviation wide, sup P(a
+  <= W <= a + 1); ``shortest_half``: the length of the shortest interval that holds one half. Both
+  are what a maximal density is meant to be, without a bandwidth;
 * ``peaks``: how many, of those that are no noise (:func:`~inference.diagnostics.peaks`);
 * ``entropy`` (nats), ``varentropy`` and ``surprisal_skewness``: cumulants of the surprisal
   -log P(W), over cells a quarter of a robust deviation wide; over its values, where a measurement
@@ -31,8 +31,10 @@ the least over all relabellings of worlds. **It is blind to swaps**: if peace an
 places, neither it nor any number of the surprisal moves; that is what it is for, and why it must
 not be the only penalty.
 
-Errors are those of leaving out one block of draws after another; ``floor`` is the mean modulus of
-a change, and p how likely one as large is, were the worlds the same (random signs of blocks).
+Errors are those of leaving out one block of draws after another; of quantiles and halves, which
+may jump, those of a share, carried over. ``floor`` is the mean modulus of a change, and p how
+likely one as large is, were the worlds the same: by random signs of blocks, and for the number of
+peaks by whether the saddles of those that are new are seen in one world alone.
 """
 
 from collections.abc import Sequence
@@ -65,7 +67,6 @@ __all__ = ["DESCRIPTOR", "shape"]
 
 DESCRIPTOR = "descriptor"
 FEWEST_FLIPS = 100
-SIGNIFICANT = 0.05
 LONG_NAMES = {
     "on": "with the disciple let in",
     "off": "with the disciple erased",
@@ -122,7 +123,7 @@ def shape(
         1], q over all measurements and descriptors of a disciple; ``reason``, text. By disciple
         and measurement ``rearranged_tv`` in [0, 1] with plugin, floor, mcse and p, and ``ess``.
         NaN where a number is not defined, and then there is a reason. Attributes: blocks, draws
-        (a side), ess, flips, seed.
+        (a side), ess and ess_min, flips, seed.
 
     Raises
     ------
@@ -224,7 +225,7 @@ def _reasons(found: dict[str, np.ndarray], wanted: list[str]) -> np.ndarray:
         )
         if name in SURPRISAL:
             own[found["saturated"]] = (
-                "the cells do not suit: nearly every draw is alone in its cell, or all share a few"
+                "the cells do not suit: fewer than ten draws a cell, or fewer than four cells"
             )
         hole = np.isnan(found["change"][place])
         own[hole] = f"not defined: {_WHY_NOT.get(name, 'too few draws, or digits')}"

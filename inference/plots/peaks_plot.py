@@ -36,11 +36,11 @@ _NEEDED = ("count", "place", "width", "mass")
 _HEIGHT, _FOOT = 0.54, 0.46
 _STRIPS = {0: 0.33, 1: 0.14}
 """How far below the base line the peaks of the erased world and of the other are marked."""
-_ALL, _LABELLED, _LABEL_INCHES = 0.995, 8, 0.42
+_ALL, _LISTED, _LETTER_INCHES = 0.995, 8, 0.055
 _HOW_TO_READ = (
     "Under each curve: its significant peaks, each as wide as its band, and the share of the "
-    "worlds around each where it is not the only one. Where the number of peaks changes, erased → "
-    "let in is written to the right."
+    "worlds around each, from left to right, where it is not the only one. Where the number of "
+    "peaks changes, erased → let in is written to the right."
 )
 
 
@@ -151,8 +151,8 @@ def _mark(picture: azp.PlotCollection, own: xr.Dataset, wide: float) -> None:
     picture.map(_triangles, "peak", data=drawn)
     panels = np.atleast_1d(picture.viz["plot"].values)
     for axes, name in zip(panels, drawn[DISCIPLE].values, strict=True):
-        gap = _LABEL_INCHES * np.ptp(axes.get_xlim()) / wide
-        _label(axes, drawn["peaks"].sel({DISCIPLE: name}), gap)
+        inch = float(np.ptp(axes.get_xlim())) / wide
+        _label(axes, drawn["peaks"].sel({DISCIPLE: name}), inch)
         _tell_counts(axes, own["count"].sel({DISCIPLE: [ERASED, name]}).values)
 
 
@@ -221,7 +221,7 @@ def _triangles(da: xr.DataArray, target: Axes, color: str, **_: Any) -> Artist:
     )
 
 
-def _label(axes: Axes, both: xr.DataArray, gap: float) -> None:
+def _label(axes: Axes, both: xr.DataArray, inch: float) -> None:
     """Write the peaks' shares beside them, and tell of those beyond the axis."""
     low, high = axes.get_xlim()
     for world in (both.isel({SWITCH: place}) for place in range(both.sizes[SWITCH])):
@@ -230,23 +230,46 @@ def _label(axes: Axes, both: xr.DataArray, gap: float) -> None:
             zip(_spots(world, "place"), _spots(world, "mass"), strict=True)
         ):
             y, inside = level + _strip(world), (place >= low) & (place <= high)
-            if not (np.isfinite(place).sum() == 1 and np.nanmax(mass) >= _ALL):
-                _shares(axes, y, place[inside], mass[inside], gap, ink)
-            for sign, edge in ((-1, low), (1, high)):
-                _tell_beyond(axes, (edge, y), sign, place, mass, ink)
+            taken = [
+                inch * _wide(_tell_beyond(axes, (edge, y), sign, place, mass, ink))
+                for sign, edge in ((-1, low), (1, high))
+            ]
+            alone = np.isfinite(place).sum() == 1 and np.nanmax(mass) >= _ALL
+            if inside.any() and not alone:
+                room = (low + taken[0], high - taken[1])
+                _shares(axes, y, place[inside], mass[inside], room, inch, ink)
+
+
+def _wide(text: str) -> float:
+    """Inches that a text takes beside its mark."""
+    return (0.12 + _LETTER_INCHES * len(text)) if text else 0.0
 
 
 def _shares(
-    axes: Axes, y: float, place: np.ndarray, mass: np.ndarray, gap: float, ink: str
+    axes: Axes,
+    y: float,
+    place: np.ndarray,
+    mass: np.ndarray,
+    room: tuple[float, float],
+    inch: float,
+    ink: str,
 ) -> None:
-    """Write each share beside its peak, or all in turn beside the last where they are close."""
-    if place.size > 1 and np.diff(place).min() < gap:
-        written = [f"{100 * share:.0f}" for share in mass[:_LABELLED]]
-        more = " …" * (mass.size > _LABELLED)
-        _write(axes, (place[-1], y), (6, 0), f"{' · '.join(written)}%{more}", ink)
+    """Write each share beside its peak, or where they are close, all in turn beside the outer."""
+    right, left = room[1] - place[-1], place[0] - room[0]
+    if np.diff(place, append=room[1]).min() > _wide("100%") * inch:
+        for x, share in zip(place, mass, strict=True):
+            _write(axes, (x, y), (6, 0), f"{share:.0%}", ink)
         return
-    for x, share in zip(place, mass, strict=True):
-        _write(axes, (x, y), (6, 0), f"{share:.0%}", ink)
+    written = [f"{100 * share:.0f}" for share in mass]
+    said = ""
+    for shown in range(min(mass.size, _LISTED), 0, -1):
+        said = "·".join(written[:shown]) + "%" + " …" * (mass.size > shown)
+        if _wide(said) * inch <= max(right, left):
+            break
+    if _wide(said) * inch <= right or right > left:
+        _write(axes, (place[-1], y), (6, 0), said, ink)
+    else:
+        _write(axes, (place[0], y), (-6, 0), said, ink, ha="right")
 
 
 def _tell_beyond(
@@ -256,11 +279,11 @@ def _tell_beyond(
     place: np.ndarray,
     mass: np.ndarray,
     ink: str,
-) -> None:
+) -> str:
     """Say at the axis' edge which peaks are beyond it: how heavy all, and where the heaviest."""
     beyond = np.isfinite(place) & (sign * place > sign * at[0])
     if not beyond.any():
-        return
+        return ""
     arrow = CARETRIGHT if sign > 0 else CARETLEFT
     axes.plot(*at, color=ink, marker=arrow, ms=5, clip_on=False, zorder=5)
     heaviest = int(np.argmax(np.where(beyond, mass, -np.inf)))
@@ -268,6 +291,7 @@ def _tell_beyond(
     count = int(beyond.sum())
     said = f"{mass[beyond].sum():.0%} {'at' if count == 1 else f'in {count}, one at'} {where}"
     _write(axes, at, (-7 * sign, 0), said, ink, ha="right" if sign > 0 else "left")
+    return said
 
 
 def _write(

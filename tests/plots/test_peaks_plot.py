@@ -47,6 +47,37 @@ def given(labels, places, masses, width=235.0):
     )
 
 
+ONE = [(1.0, 0.0)]
+
+
+def mixtures(disciples=("modest", "greedy"), draws=600, **rows):
+    """Normal mixtures, (mass, place) of each peak by measurement and world; the last goes on."""
+    rng = np.random.default_rng(0)
+    names = ["erased", *disciples]
+    worlds = {
+        row: [laws[min(place, len(laws) - 1)] for place in range(len(names))]
+        for row, laws in rows.items()
+    }
+    shape = len(names), len(rows), max(len(law) for laws in worlds.values() for law in laws)
+    found = {name: np.full(shape, np.nan) for name in ("place", "width", "mass")}
+    count, drawn = np.zeros(shape[:2]), {}
+    for column, (row, laws) in enumerate(worlds.items()):
+        values = np.empty((len(names), 2, draws))
+        for world, law in enumerate(laws):
+            masses, places = np.array(law).T
+            count[world, column] = masses.size
+            for name, numbers in (("place", places), ("width", 1.5), ("mass", masses)):
+                found[name][world, column, : masses.size] = numbers
+            values[world] = rng.normal(rng.choice(places, (2, draws), p=masses), 0.64)
+        drawn[row] = (("disciple", "chain", "draw"), values, {"role": "measurement"})
+    dims = ("disciple", "measurement", "peak")
+    peaks = xr.Dataset(
+        {name: (dims, values) for name, values in found.items()} | {"count": (dims[:2], count)},
+        {"disciple": names, "measurement": list(rows)},
+    )
+    return xr.Dataset(drawn, {"disciple": names}), peaks
+
+
 @pytest.fixture(scope="module")
 def drawn():
     return worlds({"still": [0, 0, 0], "split": [0, 0, 6]})
@@ -84,6 +115,11 @@ def said(picture, disciple, row):
     return [n.get_text() for n in notes if level - 0.7 < n.xy[1] < level + 0.5 and n.xy[0] != 0]
 
 
+def written(picture):
+    found = [text.get_text() for text in figure_of(picture).findobj(mpl.text.Text)]
+    return [text for text in found if text]
+
+
 def test_every_peak_is_marked_at_its_place_in_its_row_and_world(drawing, drawn, peaks):
     picture = drawing(plot_peaks, drawn, peaks)
     for disciple in ("modest", "greedy"):
@@ -111,7 +147,45 @@ def test_shares_are_written_where_there_is_more_than_one_peak(drawing, drawn, pe
 
 def test_shares_of_close_peaks_are_written_in_turn(drawing, drawn, peaks):
     peaks["place"].loc["greedy", "split"] = [4990.0, 5010.0]
-    assert "62 · 38%" in said(drawing(plot_peaks, drawn, peaks), "greedy", "split")
+    assert "62·38%" in said(drawing(plot_peaks, drawn, peaks), "greedy", "split")
+
+
+def test_shares_of_peaks_close_together_are_written_once_in_turn(drawing):
+    three = [(0.2, -0.4), (0.3, 0.0), (0.5, 0.4)]
+    said = written(drawing(plot_peaks, *mixtures(votes=[ONE, three])))
+    assert said.count("20·30·50%") == 2  # one in each of the two columns
+    many = [(0.05, 0.1 * place) for place in range(20)]
+    said = written(drawing(plot_peaks, *mixtures(votes=[ONE, many])))
+    assert [text for text in said if text.startswith("5·5·") and text.endswith("% …")]
+
+
+def test_peaks_beyond_both_ends_are_told(drawing):
+    worlds, peaks = mixtures(("greedy",), votes=[ONE, [(0.3, -900.0), (0.4, 0.0), (0.3, 900.0)]])
+    picture = drawing(plot_peaks, worlds, peaks)
+    assert len(marks(picture, "greedy", 1)) == 1
+    told = [text for text in written(picture) if text.startswith("30% at ")]
+    assert sorted(text[7] for text in told) == ["+", "−"]
+
+
+@pytest.mark.parametrize("disciples", [("greedy",), tuple("abcde")])
+def test_nothing_that_is_written_beside_peaks_overlaps(disciples, drawing):
+    close = [(0.35, -0.6), (0.3, 0.0), (0.35, 0.6)]
+    far = [(0.5, 0.0), (0.3, 40.0), (0.2, 60.0)]
+    claw = [(0.2, 1.2 * place) for place in range(-2, 3)]
+    picture = drawing(
+        plot_peaks, *mixtures(disciples, close=[ONE, close], far=[ONE, far], claw=[ONE, claw])
+    )
+    figure = figure_of(picture)
+    figure.canvas.draw()
+    for axes in picture.viz["plot"].values.ravel():
+        boxes = [
+            text.get_window_extent()
+            for text in axes.texts
+            if "%" in text.get_text() and text.get_fontsize() == 7
+        ]
+        assert len(boxes) > 3
+        across = [(a, b) for n, a in enumerate(boxes) for b in boxes[:n] if a.overlaps(b)]
+        assert all(min(a.x1, b.x1) - max(a.x0, b.x0) < 2 for a, b in across)
 
 
 def test_a_change_in_number_is_written_and_so_is_a_number_not_known(drawing, drawn, peaks):

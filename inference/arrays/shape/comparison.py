@@ -14,7 +14,7 @@ from inference.arrays.cells import few_valued
 from inference.arrays.features import deviations
 from inference.arrays.shape.halves import compared_half
 from inference.arrays.shape.jackknife import Compared, Estimate, compared
-from inference.arrays.shape.k_statistics import cumulant_descriptors
+from inference.arrays.shape.k_statistics import CUMULANTS, cumulant_descriptors
 from inference.arrays.shape.lattice import lattice_counts
 from inference.arrays.shape.order_statistics import order_descriptors
 from inference.arrays.shape.peaks import peak_number_compared
@@ -32,8 +32,6 @@ __all__ = [
     "compared_shapes",
 ]
 
-CUMULANTS = ("mean", "spread", "skewness", "kurtosis", "fifth", "sixth")
-"""Those that exist only where tails are light enough, in their order."""
 QUANTILES = {
     "quantile_05": 0.05,
     "quantile_25": 0.25,
@@ -62,13 +60,9 @@ _STEP = 0.25
 _FINER = 4
 """Cells that are rearranged are so much finer, and pooled again wherever they begin."""
 _NUMBERS = 2**21
-_SWAPS, _FEWEST_SWAPS = 100, 40
-_SWAPPED = 2**22
-"""Rows that are swapped, all swaps together, if these are not too few."""
 _ROUNDING = 1e-14
-_TAIL_WIDENED = 1.2
-"""Errors of a tail index whose threshold stays where it is are a fifth too small."""
 _FEWEST_CELLS, _DRAWS_PER_CELL = 4, 10
+"""With fewer cells, or fewer draws a cell, the surprisal is that of the cells."""
 
 Told = dict[str, np.ndarray]
 Estimates = dict[str, Estimate]
@@ -139,8 +133,9 @@ def _compared(
     draws: int | None,
 ) -> Told:
     """Compare some measurements."""
-    worlds = _by_draws(values, bounds, wanted)
-    found = _by_cells(values, worlds, bounds, signs, effective, draws)
+    median, robust = deviations(values[:, :1].swapaxes(1, 2))
+    worlds = _by_draws(values, bounds, wanted, median, robust)
+    found = _by_cells(values, worlds, robust, bounds, signs, effective, draws)
     found |= _moments(worlds)
     each: list[dict[str, Compared]] = []
     for world in range(1, len(worlds)):
@@ -170,15 +165,20 @@ def _compared(
     found["off"] = np.array([each[0][name].off for name in wanted])
     errors = np.array([[own[name].off_mcse for own in each] for name in wanted])
     found["off_mcse"] = errors.min(axis=1)
-    return _in_units(found, values, wanted)
+    return _in_units(found, wanted, median, robust)
 
 
-def _by_draws(values: np.ndarray, bounds: np.ndarray, wanted: Collection[str]) -> list[Estimates]:
+def _by_draws(
+    values: np.ndarray,
+    bounds: np.ndarray,
+    wanted: Collection[str],
+    median: np.ndarray,
+    robust: np.ndarray,
+) -> list[Estimates]:
     """Describe every world by its draws, one after another."""
     erased = values[:, 0].astype(np.float64)
     mean, deviation = erased.mean(axis=1), erased.std(axis=1)
     deviation = np.where(deviation > _ROUNDING * np.abs(mean), deviation, 1.0)
-    median, robust = deviations(erased[:, :, None])
     told: list[Estimates] = []
     for world in range(values.shape[1]):
         found: Estimates = {}
@@ -189,10 +189,7 @@ def _by_draws(values: np.ndarray, bounds: np.ndarray, wanted: Collection[str]) -
             sums = power_sums(draws, bounds, location=own, scale=deviation)
             found |= cumulant_descriptors(sums, offset=(own - mean) / deviation)
         if {*CUMULANTS, *L_MOMENTS, *_TAILS} & set(wanted):
-            for name, (whole, without) in tail_descriptors(draws, bounds).items():
-                known = np.isfinite(whole) & np.isfinite(without)
-                apart = np.where(known, without, 0.0) - np.where(np.isfinite(whole), whole, 0.0)
-                found[name] = whole, np.where(known, whole + _TAIL_WIDENED * apart, without)
+            found |= tail_descriptors(draws, bounds)
         if set(_ORDER) & set(wanted):
             standard = (draws.astype(np.float64) - median[:, None]) / robust[:, None]
             found |= order_descriptors(standard, bounds, width=1.0)
@@ -203,13 +200,13 @@ def _by_draws(values: np.ndarray, bounds: np.ndarray, wanted: Collection[str]) -
 def _by_cells(
     values: np.ndarray,
     told: Sequence[Estimates],
+    robust: np.ndarray,
     bounds: np.ndarray,
     signs: np.ndarray,
     effective: np.ndarray,
     draws: int | None,
 ) -> Told:
     """Describe every world by its cells, and rearrange these; one measurement after another."""
-    _, robust = deviations(values[:, :1].swapaxes(1, 2))
     apart: list[list[Told]] = []
     described: list[list[Estimates]] = []
     visited = np.empty((len(told), len(values)))
@@ -239,12 +236,12 @@ def _by_cells(
         for name in SURPRISAL:
             whole, without = zip(*(one[world][name] for one in described), strict=True)
             found[name] = np.concatenate(whole), np.concatenate(without, axis=1)
-    crowded = visited > values.shape[2] / _DRAWS_PER_CELL
-    lonely = ~values_alone & (visited < _FEWEST_CELLS)
+    scattered = visited > values.shape[2] / _DRAWS_PER_CELL
+    cramped = ~values_alone & (visited < _FEWEST_CELLS)
     return {
         f"rearranged_{name}": np.array([[one[name].item() for one in row] for row in apart]).T
         for name in apart[0][0]
-    } | {"saturated": (crowded | lonely)[0] | (crowded | lonely)[1:]}
+    } | {"saturated": (scattered | cramped)[0] | (scattered | cramped)[1:]}
 
 
 def _peaks(
@@ -255,18 +252,15 @@ def _peaks(
     effective: np.ndarray,
     draws: int | None,
 ) -> Compared:
-    """Count peaks; errors by the counts without a block, p by worlds swapped block by block."""
-    few = [few_valued(np.sort(one, axis=-1), draws) for one in (let_in, erased)]
-    both = few[0] & few[1]
-    swaps = int(np.clip(_SWAPPED // let_in.shape[1], _FEWEST_SWAPS, _SWAPS))
+    """Count peaks; errors by the counts without a block, p by the saddles that are new."""
+    few = few_valued(np.sort(erased, axis=-1), draws)
     found = [
         peak_number_compared(
             let_in[number],
             erased[number],
             bounds,
-            signs=signs[:swaps],
             effective=float(effective[number]),
-            levels=bool(both[number]),
+            levels=bool(few[number]),
         )
         for number in range(len(let_in))
     ]
@@ -278,8 +272,8 @@ def _peaks(
         for side in ("on", "off")
     ]
     told = compared(*numbers, lengths=np.diff(bounds), signs=signs, effective=effective)
-    by_swaps = {n: np.array([getattr(one, n) for one in found]) for n in ("floor", "p")}
-    return replace(told, **by_swaps)
+    by_saddles = {n: np.array([getattr(one, n) for one in found]) for n in ("floor", "p")}
+    return replace(told, **by_saddles)
 
 
 def _moments(worlds: Sequence[Estimates]) -> Told:
@@ -292,9 +286,10 @@ def _moments(worlds: Sequence[Estimates]) -> Told:
     return {"tail": heavier, "moments": exist, "moment_errors": errors}
 
 
-def _in_units(found: Told, values: np.ndarray, wanted: Collection[str]) -> Told:
+def _in_units(
+    found: Told, wanted: Collection[str], median: np.ndarray, robust: np.ndarray
+) -> Told:
     """Put quantiles and halves in the erased world's units; the rest is."""
-    median, robust = deviations(values[:, :1].swapaxes(1, 2))
     for place, name in enumerate(wanted):
         if name in QUANTILES:
             for part in ("on", "off"):

@@ -25,8 +25,8 @@ __all__ = [
     "Curve",
     "Valley",
     "block_sample",
-    "keys_of",
     "kept_crests",
+    "keys_of",
     "rises_of",
 ]
 
@@ -134,7 +134,7 @@ class Crest:
 
 @dataclass(frozen=True)
 class Valley:
-    """The saddle between two peaks, its kernel, and among how many pairs of places it was found."""
+    """The saddle between two peaks, among how many pairs of places it was found, its kernel."""
 
     place: float
     shares: np.ndarray

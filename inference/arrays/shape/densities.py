@@ -13,7 +13,7 @@ there.
 import numpy as np
 from scipy import fft, special
 
-__all__ = ["STEPS", "bandwidth", "binned", "smoothed", "sums_at"]
+__all__ = ["STEPS", "bandwidth", "binned", "kernel_sums", "smoothed", "sums_at"]
 
 STEPS = 4
 """Grid points in a bandwidth."""
@@ -166,6 +166,41 @@ def sums_at(counts: np.ndarray, places: np.ndarray, steps: float = STEPS) -> np.
     kernel = np.exp(-0.5 * offsets**2 / variance) / np.sqrt(2 * np.pi * variance)
     near = counts[:, np.where(inside, at, 0)]
     return np.einsum("bpo,po->bp", near, inside * kernel)
+
+
+def kernel_sums(
+    values: np.ndarray, block: np.ndarray, blocks: int, place: float, width: float
+) -> np.ndarray:
+    """Take the kernels of every block's draws at one place, without a grid.
+
+    Parameters
+    ----------
+    values
+        Draws, shape (draw,).
+    block
+        Number of each draw's block.
+    blocks
+        Number of blocks.
+    place
+        Where, in units of the draws.
+    width
+        Bandwidth, in units of the draws; 0 counts the draws that are there.
+
+    Returns
+    -------
+    np.ndarray
+        Density times the number of draws, shape (block,).
+
+    Examples
+    --------
+    >>> kernel_sums(np.array([0.0, 1.0, 7.0]), np.array([0, 0, 1]), 2, 0.0, 1.0).round(3)
+    array([0.641, 0.   ])
+    """
+    near = np.flatnonzero(np.abs(values - place) <= _REACH / STEPS * width)
+    if not width:
+        return np.bincount(block[near], minlength=blocks).astype(float)
+    kernel = np.exp(-0.5 * np.square((values[near] - place) / width))
+    return np.bincount(block[near], kernel, blocks) / (width * np.sqrt(2 * np.pi))
 
 
 def _variance(steps: float) -> float:

@@ -1,21 +1,17 @@
 r"""How much narrower is the shortest interval that holds half of a world?
 
-Widths of counts jump, and leaving out a block then finds no error; the share that an interval
-holds never jumps. So the error of a half is the standard deviation of the shortest interval's
-width that holds
-
-.. math:: \tfrac12 + \mathrm{se}\, z, \qquad z \sim N(0, 1),
-
-of the draws, se being the error of the concentration at the half's width; and worlds are told
+Widths of counts jump, and leaving out a block then finds no error. So errors are those of the
+concentration at the half's width, carried over (:mod:`~inference.arrays.shape.carried`): of the
+width of the shortest interval that holds a little more or less than half. And worlds are told
 apart by their concentrations at a width midway between their halves, which holds half of the
 narrower world and less than half of the wider one, wherever they lie.
 """
 
 import numpy as np
 
+from inference.arrays.shape.carried import carried_over, of_shares, shares_within
 from inference.arrays.shape.jackknife import Compared, compared, error_of, pseudo_values
 from inference.arrays.shape.order_statistics import concentration
-from inference.arrays.shape.quantiles import NODES
 
 __all__ = ["compared_half"]
 
@@ -48,9 +44,9 @@ def compared_half(
     -------
     Compared
         Widths in the units of the draws, at least 0; for 10 000 normal draws .007 of their
-        standard deviation too short, whose own is 1.349. Errors of laws that many intervals
-        halve, as a uniform one, are up to half too large. Of equal widths p is 1, whatever they
-        hold.
+        standard deviation too short, whose own is 1.349. Of equal widths p is 1, whatever they
+        hold. Errors are half too large for laws that many intervals halve, as a uniform one, and
+        more for counts of which some interval holds little more than half: its width may jump.
 
     Raises
     ------
@@ -88,16 +84,10 @@ def compared_half(
         for draws, order in zip(worlds, ranked, strict=True)
     ]
     told = compared(*held, lengths=lengths, signs=signs, effective=effective)
-    # Worlds that share their noise move together.
-    alone = np.hypot(told.on_mcse, told.off_mcse)
-    known = (alone > 0) & np.isfinite(alone)
-    together = np.where(known, told.mcse, 1.0) / np.where(known, alone, 1.0)
-    mcse = together * np.hypot(on_mcse, off_mcse)
     alike = np.abs(on - off) <= _ALIKE * np.abs(on)
     # Were one wider by more than its last digits, it would hold less.
     alike |= np.minimum(told.on, told.off) >= half / let_in.shape[1]
-    p = np.where(alike, 1.0, told.p)
-    return Compared(on, off, on_mcse, off_mcse, on - off, mcse, np.sqrt(2 / np.pi) * mcse, p)
+    return of_shares(on, off, on_mcse, off_mcse, told=told, alike=alike)
 
 
 def _shortest(ranked: np.ndarray, held: int) -> np.ndarray:
@@ -128,11 +118,9 @@ def _error_of_share(
 def _carried_over(ranked: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Read an error of a share on the axis of the measurement."""
     draws = ranked.shape[1]
-    known = np.isfinite(error)
-    shares = 0.5 + np.where(known, error, 0.0)[:, None] * NODES
-    held = np.clip(np.ceil(shares * draws), 1, draws).astype(int)
+    held = np.clip(np.ceil(shares_within(0.5, error) * draws), 1, draws).astype(int)
     widths = [
         [_shortest(row, number) for number in numbers]
         for row, numbers in zip(ranked, held, strict=True)
     ]
-    return np.where(known, np.std(widths, axis=1) / NODES.std(), np.inf)
+    return carried_over(np.array(widths), error)

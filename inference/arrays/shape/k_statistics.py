@@ -21,9 +21,9 @@ import numpy as np
 
 from inference.arrays.shape.jackknife import Estimate
 
-__all__ = ["DESCRIPTORS", "cumulant_descriptors", "k_statistics"]
+__all__ = ["CUMULANTS", "cumulant_descriptors", "k_statistics"]
 
-DESCRIPTORS = ("mean", "spread", "skewness", "kurtosis", "fifth", "sixth")
+CUMULANTS = ("mean", "spread", "skewness", "kurtosis", "fifth", "sixth")
 CONSTANT = 1e-13
 """Share of the mean square that a variance may have by rounding alone."""
 EPSILON = np.finfo(float).eps
@@ -123,7 +123,7 @@ def cumulant_descriptors(
     [1.0, 2.0]
     """
     blocks, powers, measurements = sums.shape
-    names = DESCRIPTORS[: powers - 1]
+    names = CUMULANTS[: powers - 1]
     found = {name: (np.empty(measurements), np.empty((blocks, measurements))) for name in names}
     step = max(1, AT_ONCE // (blocks * powers))
     moved = np.broadcast_to(np.asarray(offset, dtype=float), (measurements,))

@@ -14,12 +14,15 @@ of the draws, or under 20 effective ones, is no peak.
 
 Each basin is then looked at again with a bandwidth of its own, if that is much finer: so far
 outliers, far peaks and broad ones do not blur the narrow.
+
+Where one world has more peaks than another, the same t is that of the difference between the
+worlds, of the rise from each saddle at the same places.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import signal
+from scipy import signal, special
 
 from inference.arrays.shape.crests import (
     LEAST_MASS,
@@ -27,11 +30,16 @@ from inference.arrays.shape.crests import (
     Crest,
     block_sample,
     kept_crests,
+    keys_of,
     rises_of,
 )
+from inference.arrays.shape.densities import kernel_sums
 from inference.arrays.shape.looks import Look, look_at_levels, look_between
 
 __all__ = ["PeakNumbers", "Peaks", "find_peaks", "peak_number_compared"]
+
+_SURE = 1e6
+"""A larger t says no more."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +97,12 @@ class PeakNumbers:
     on, off
         Peaks with the disciple let in, and erased.
     p
-        How often worlds that differ by chance alone differ by as many peaks.
+        Chance that noise alone makes so many more peaks of one world than of the other; 1 where
+        the numbers agree.
     floor
-        By how many peaks they differ on average.
+        By how many peaks worlds of the same law differ on average, taken as 0: with one peak,
+        fewer than four pairs in a thousand differ. (Peaks so weak that every other sample shows
+        them make pairs differ; `p` allows for it.)
     on_without, off_without
         The numbers without each block, shape (block,).
     """
@@ -164,16 +175,26 @@ def peak_number_compared(
     off: np.ndarray,
     bounds: np.ndarray,
     *,
-    signs: np.ndarray,
     effective: float | None = None,
     level: float = 0.05,
     levels: bool = False,
 ) -> PeakNumbers:
-    """Has one world more peaks than the other?
+    r"""Has one world more peaks than the other?
 
-    Were the worlds the same, swapping them in some blocks would change nothing in law. Where the
-    numbers differ, this is done for every row of `signs`, and peaks are counted again, blocks
-    being compared with those of their own world. It takes the time of two counts a row.
+    Every saddle of the world with more peaks is looked up in the other world too, and both peaks
+    beside it, at the same places and with the same bandwidth. It is a new one if it lies deeper
+    below a peak than in the other world by more than blocks disagree about,
+
+    .. math:: D_j = [f_j(\text{peak}) - f_j(\text{saddle})]_{\text{more}}
+        - [f_j(\text{peak}) - f_j(\text{saddle})]_{\text{fewer}},
+
+    one of the two peaks being enough: the other may have been there before. The chance is
+    multiplied by the number of pairs of places, as for a single world, and by the two peaks. For
+    k more peaks, k saddles must be new: p is the k-th smallest.
+
+    That much holds of a weak peak that was merely shifted, too, if it is believed in one world
+    and just not in the other. So p is no smaller than the chance of the difference between the
+    t's of the peaks, one by one in their order, and those of the other world, believed or not.
 
     Parameters
     ----------
@@ -181,47 +202,78 @@ def peak_number_compared(
         Draws of one measurement in both worlds, shape (draw,), rows paired.
     bounds
         From :func:`inference.arrays.blocks.block_bounds`.
-    signs
-        From :func:`inference.arrays.sign_flips.random_signs`, (flip, block); 200 are enough.
     effective, level, levels
         As for :func:`find_peaks`.
 
     Returns
     -------
     PeakNumbers
-        Where the numbers agree, p is 1 and the floor 0: of two samples of one unimodal law, fewer
-        than four in a thousand differ.
+        Where the numbers agree, p is 1. A peak of the other world that is too weak to be seen
+        is no peak: no sample can tell that there is none.
+
+    References
+    ----------
+    Donoho (1988), "One-sided inference about functionals of a density", *Annals of Statistics*
+    16(4): peaks can be proved to be there, not to be absent.
 
     Examples
     --------
-    >>> from inference.arrays.sign_flips import random_signs
     >>> rng = np.random.default_rng(0)
     >>> off = rng.normal(size=2000)
     >>> on = off + 6 * (rng.random(2000) < 0.5)
-    >>> found = peak_number_compared(on, off, np.arange(0, 2001, 50), signs=random_signs(50, 40))
-    >>> found.on, found.off, round(found.p, 3)
-    (2, 1, 0.02)
+    >>> found = peak_number_compared(on, off, np.arange(0, 2001, 50))
+    >>> found.on, found.off, found.p < 1e-6
+    (2, 1, True)
     """
-    first, second = (
-        find_peaks(values, bounds, level=level, effective=effective, levels=levels)
-        for values in (on, off)
-    )
-    numbers = len(first), len(second)
-    seen, chance, floor = abs(numbers[0] - numbers[1]), 1.0, 0.0
-    if seen:
-        lengths = np.diff(bounds)
-        differences = np.empty(len(signs))
-        for flip, sign in enumerate(signs):
-            kept, origin = np.repeat(sign > 0, lengths), np.stack([sign > 0, sign < 0], axis=1)
-            swapped = [
-                block_sample(np.where(kept, *pair), bounds, level, effective, origin.astype(float))
-                for pair in ((on, off), (off, on))
-            ]
-            counts = [len(_looked(one, levels=levels)[1].crests) for one in swapped]
-            differences[flip] = abs(counts[0] - counts[1])
-        chance = float((1 + np.count_nonzero(differences >= seen)) / (1 + len(signs)))
-        floor = float(differences.mean())
-    return PeakNumbers(*numbers, chance, floor, first.without, second.without)
+    samples = [block_sample(one, bounds, level, effective) for one in (on, off)]
+    looked = [_looked(one, levels=levels) for one in samples]
+    found = [_described(*one) for one in looked]
+    numbers = len(found[0]), len(found[1])
+    chance = 1.0
+    if numbers[0] != numbers[1]:
+        more, fewer = looked if numbers[0] > numbers[1] else looked[::-1]
+        chance = _chance(more[0], more[1], fewer[0], fewer[1])
+    return PeakNumbers(*numbers, chance, 0.0, found[0].without, found[1].without)
+
+
+def _chance(more: BlockSample, look: Look, fewer: BlockSample, other: Look) -> float:
+    """Compute the chance of as many new saddles, and of peaks that stand out by as much more."""
+    new, number = len(look.crests) - len(other.crests), len(look.crests) - 1
+    keys = keys_of(look.crests, look.valleys)
+    peaks = [look.crests[one] for one in keys] + [beyond for _, beyond in keys.values()]
+    sites = [(peak.place, peak.curve.bandwidth) for peak in peaks]
+    sites += [(saddle.place, saddle.bandwidth) for saddle, _ in keys.values()]
+    apart = _heights(more, more, sites) - _heights(fewer, more, sites)
+    lower, higher, saddles = np.split(apart, 3, axis=1)
+    pairs = 2 * np.array([saddle.places for saddle, _ in keys.values()])
+    sides = [more.chances(one - saddles, pairs) for one in (lower, higher)]
+    deeper = np.sort(np.minimum(*sides))[new - 1]
+    ours, theirs = (_ratios(*world)[:number] for world in ((more, look), (fewer, other)))
+    theirs = np.pad(theirs, (0, number - len(theirs)))
+    freedom = more.freedom(len(more.lengths))
+    # A t errs by its numerator, whose error is 1, and by its denominator.
+    error = np.sqrt(2 + (ours**2 + theirs**2) / (2 * freedom))
+    further = 2 * special.stdtr(freedom, -(ours - theirs) / error)[-new:]
+    return float(min(max(deeper, further.max()), 1.0))
+
+
+def _heights(
+    sample: BlockSample, other: BlockSample, sites: list[tuple[float, float]]
+) -> np.ndarray:
+    """Sum the kernels of each block at some places, in the units of another sample."""
+    with np.errstate(over="ignore"):
+        values = np.ldexp(sample.values, sample.exponent - other.exponent)
+        heights = [kernel_sums(values, sample.block, len(sample.lengths), *at) for at in sites]
+    return np.stack(heights, axis=1) / len(values)
+
+
+def _ratios(sample: BlockSample, look: Look) -> np.ndarray:
+    """Compute t of all peaks but the highest, and of those not believed, the plainest first."""
+    rises, places = rises_of(look.crests, look.valleys)
+    every = [*rises[:, places > 0].T, *(rise for rise, _ in look.noise)]
+    if not every:
+        return np.zeros(0)
+    return np.sort(np.clip(sample.ratios(np.stack(every, axis=1)), 0.0, _SURE))[::-1]
 
 
 def _looked(sample: BlockSample, *, levels: bool) -> tuple[BlockSample, Look, int]:

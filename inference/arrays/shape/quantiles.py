@@ -2,24 +2,17 @@ r"""How far apart are the quantiles of two worlds, where values may be shared by
 
 A quantile of draws jumps where no draw lies, and stands still where many are equal: leaving out a
 block then finds an error of nothing, and a coin that fell 5001 times in 10 000 on another side
-would be called another coin. So errors are taken of shares, which never jump, and are carried over
-to the quantile (Woodruff): its error is the standard deviation of
-
-.. math:: F^{-1}(q + \mathrm{se}\, z), \qquad z \sim N(0, 1),
-
-and worlds are told apart by the shares of their draws below the q-quantile of both together,
-halves of those that are equal to it included.
+would be called another coin. So errors are taken of shares and carried over
+(:mod:`~inference.arrays.shape.carried`), and worlds are told apart by the shares of their draws
+below the q-quantile of both together, halves of those that are equal to it included.
 """
 
 import numpy as np
-from scipy import special
 
+from inference.arrays.shape.carried import carried_over, of_shares, shares_within
 from inference.arrays.shape.jackknife import Compared, compared, error_of
 
-__all__ = ["NODES", "compared_quantile"]
-
-NODES = special.ndtri((np.arange(32) + 0.5) / 32)
-"""Errors that a share may have, in standard errors, all equally likely."""
+__all__ = ["compared_quantile"]
 
 
 def compared_quantile(
@@ -75,13 +68,6 @@ def compared_quantile(
     on_mcse, off_mcse = (
         _carried_over(one, level, error) for one, error in zip(ranked, errors, strict=True)
     )
-    below = _shares_below(let_in, on, bounds), _shares_below(erased, off, bounds)
-    # Worlds that share their noise move together.
-    apart = error_of(below[0] - below[1], lengths, effective)
-    alone = np.hypot(*(error_of(one, lengths, effective) for one in below))
-    known = (alone > 0) & np.isfinite(alone)
-    together = np.where(known, apart, 1.0) / np.where(known, alone, 1.0)
-    mcse = together * np.hypot(on_mcse, off_mcse)
     middle = np.quantile(np.concatenate(ranked, axis=1), level, axis=1)
     shares = (_shares_below(draws, middle, bounds) for draws in (let_in, erased))
     told = compared(
@@ -90,9 +76,7 @@ def compared_quantile(
         signs=signs,
         effective=effective,
     )
-    floor = np.sqrt(2 / np.pi) * mcse
-    p = np.where(on == off, 1.0, told.p)
-    return Compared(on, off, on_mcse, off_mcse, on - off, mcse, floor, p)
+    return of_shares(on, off, on_mcse, off_mcse, told=told, alike=on == off)
 
 
 def _error_of_share(
@@ -126,8 +110,5 @@ def _of_blocks(shares: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.
 
 def _carried_over(ranked: np.ndarray, level: float, error: np.ndarray) -> np.ndarray:
     """Read an error of a share on the axis of the measurement."""
-    known = np.isfinite(error)
-    reach = np.where(known, error, 0.0)[:, None]
-    places = np.rint(np.clip(level + reach * NODES, 0, 1) * (ranked.shape[1] - 1)).astype(int)
-    spread = np.take_along_axis(ranked, places, axis=1).std(axis=1, dtype=np.float64)
-    return np.where(known, spread / NODES.std(), np.inf)
+    places = np.rint(shares_within(level, error) * (ranked.shape[1] - 1)).astype(int)
+    return carried_over(np.take_along_axis(ranked, places, axis=1), error)

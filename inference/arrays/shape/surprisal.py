@@ -25,7 +25,7 @@ import numpy as np
 from counterfactual_models.errors import CounterfactualError, refuse_counts
 from inference.arrays.blocks import widening
 from inference.arrays.shape.jackknife import Estimate
-from inference.arrays.sign_flips import FIRST, as_floor
+from inference.arrays.sign_flips import FIRST
 from inference.arrays.tails import FEWEST_EXCEEDANCES, exceedance
 from inference.arrays.total_variation import FEWEST_EFFECTIVE, flips_wider
 
@@ -37,8 +37,7 @@ SECOND = 1000
 """Flips of the measurements that the first two hundred do not settle."""
 FLAT = 1e-20
 """A varentropy below this is rounding: all cells that are visited are equally likely."""
-LARGEST_EXACT = 2**24
-ROUNDED, ROUNDING = 1e-9, 1e-6
+ROUNDED, ROUNDING = 1e-9, 1e-9
 
 
 def surprisal_descriptors(
@@ -127,9 +126,9 @@ def rearranged_tv(
       differences are centred first, so that an effect does not pass for noise;
     * ``tv`` = sqrt(max(0, plugin² - floor²)), less what a moved grid shows where cells are pooled;
     * ``mcse``: standard error by the spread of the blocks, order and signs being held fixed;
-    * ``p``: chance of such a plug-in were the worlds the same, from two hundred flips, and a
-      thousand where these do not settle it; never below 2^(1 - J') for J' blocks that differ.
-      If the worlds have the same shape in other places, floor and p err upwards.
+    * ``p``: chance of such a plug-in were it noise, from two hundred flips, and a thousand where
+      these do not settle it; never below 2^(1 - J') for J' blocks that differ. It is the shapes
+      that are compared, so flips are of differences about their mean here too.
 
     Where blocks hold under ten effective draws, the error is wider by
     :func:`~inference.arrays.blocks.widening` and floor and p as in
@@ -274,15 +273,15 @@ def _rearranged(
     difference = np.subtract(let_in, erased, dtype=np.int32)
     wide = flips_wider(difference, lengths, wider, worth)
     across = np.ascontiguousarray(difference.transpose(0, 2, 1))
-    norms, centred = _flipped(across, on + off, signs[:FIRST], lengths)
-    floor = np.minimum(wide * as_floor(centred, lengths), 1.0)
+    norms = _flipped(across, on + off, signs[:FIRST], lengths)
+    floor = np.minimum(wide * norms.mean(axis=1) / rows, 1.0)
     plugin = distance / rows
     beyond = np.sqrt(np.maximum(plugin**2 - grain**2, 0.0)) * rows / wide
     chance, reached = exceedance(norms, beyond, rounding=ROUNDED)
     left = np.flatnonzero(reached < FEWEST_EXCEEDANCES)
     more = signs[FIRST:SECOND]
     if len(left) and len(more):
-        rest = [_flipped(across[:, [one]], (on + off)[[one]], more)[0] for one in left]
+        rest = [_flipped(across[:, [one]], (on + off)[[one]], more, lengths) for one in left]
         every = np.concatenate([norms[left], np.concatenate(rest)], axis=1)
         chance[left] = exceedance(every, beyond[left], rounding=ROUNDED)[0]
     differing = np.minimum(np.count_nonzero(across.any(axis=2), axis=0), size)
@@ -298,29 +297,21 @@ def _rearranged(
 
 
 def _flipped(
-    difference: np.ndarray,
-    both: np.ndarray,
-    signs: np.ndarray,
-    lengths: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rearranged distances, in draws, after flips: (measurement, flip), and centred, their mean.
+    difference: np.ndarray, both: np.ndarray, signs: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Rearranged distances, in draws, after flips: (measurement, flip).
 
     `difference` is (block, measurement, cell) and `both`, the sum of the worlds, (measurement,
-    cell). Worlds swapped in some blocks still have whole numbers of draws, hence exact distances.
+    cell). Differences are about their mean: worlds may differ, and have one shape.
     """
     blocks, measurements, cells = difference.shape
-    kind = np.float32 if 2 * both[0].sum() < LARGEST_EXACT else np.float64
-    pool = both.astype(kind)
-    sums = signs.astype(kind) @ difference.reshape(blocks, -1).astype(kind)
-    sums = sums.reshape(len(signs), measurements, cells)
-    norms = _apart(pool, sums)
-    if lengths is None:
-        return norms, np.zeros(measurements)
-    drift = signs @ lengths.astype(float) / lengths.sum()
-    sums -= (drift[:, None, None] * difference.sum(axis=0)).astype(kind)
-    centred = _apart(pool, sums).mean(axis=1, dtype=np.float64)
+    centred = difference.reshape(blocks, -1).astype(np.float64)
+    centred -= (lengths / lengths.sum())[:, None] * centred.sum(axis=0)
+    centred *= np.sqrt(blocks / (blocks - 1))
     # Blocks that all agree leave nothing but rounding.
-    return norms, np.where(centred > ROUNDING * pool.sum(axis=1), centred, 0.0)
+    centred[np.abs(centred) < ROUNDING] = 0.0
+    sums = (signs.astype(np.float64) @ centred).reshape(len(signs), measurements, cells)
+    return _apart(both.astype(np.float64), sums)
 
 
 def _apart(pool: np.ndarray, sums: np.ndarray) -> np.ndarray:

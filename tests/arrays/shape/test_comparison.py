@@ -10,7 +10,13 @@ from scipy import stats
 from inference.arrays.blocks import block_bounds
 from inference.arrays.cells import ROBUST
 from inference.arrays.shape import comparison
-from inference.arrays.shape.comparison import CUMULANTS, DESCRIPTORS, QUANTILES, compared_shapes
+from inference.arrays.shape.comparison import (
+    CUMULANTS,
+    DESCRIPTORS,
+    L_MOMENTS,
+    QUANTILES,
+    compared_shapes,
+)
 from inference.arrays.sign_flips import random_signs
 
 DRAWS = 2001
@@ -149,7 +155,7 @@ def test_units_do_not_matter_and_mirrors_turn_what_has_a_side(seed, power, steps
         same = DESCRIPTORS.index(MIRRORED.get(name, name)) if mirror else place
         side = -1 if mirror and name in TURNED else 1
         # Mirrored, errors are read off draws one place away, or off the last of equal intervals.
-        rough = mirror and name in (*QUANTILES, "concentration", "peaks")
+        rough = mirror and name in (*QUANTILES, "concentration", "shortest_half", "peaks")
         for part in BY_WORLD:
             turn = side if part in ("on", "change") else 1
             np.testing.assert_allclose(
@@ -185,7 +191,8 @@ def test_what_is_not_wanted_changes_nothing_else():
         alone = compare(values, wanted=[name])
         for part in (*BY_WORLD, "off", "off_mcse"):
             np.testing.assert_array_equal(alone[part][0], of(whole, name, part), err_msg=name)
-        assert ("tail" in alone) == (name in CUMULANTS or name.startswith("tail"))
+        judged = name in (*CUMULANTS, *L_MOMENTS) or name.startswith("tail")
+        assert ("tail" in alone) == judged
 
 
 def test_counts_whose_shortest_half_jumps_are_the_same_counts():

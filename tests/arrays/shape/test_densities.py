@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from inference.arrays.shape.densities import STEPS, bandwidth, binned, smoothed, sums_at
+from inference.arrays.shape.densities import (
+    STEPS,
+    bandwidth,
+    binned,
+    kernel_sums,
+    smoothed,
+    sums_at,
+)
 
 
 def gridded(values, *, width, blocks=1):
@@ -33,6 +40,21 @@ def test_blocks_add_up_to_the_whole_and_their_sums_are_their_own_curves():
     each = sums_at(counts, places)
     assert each == pytest.approx(smoothed(counts)[:, places], abs=1e-5)
     assert each.sum(axis=0) == pytest.approx(smoothed(counts.sum(axis=0))[places], abs=1e-4)
+
+
+def test_kernels_at_one_place_are_scipys_and_the_blocks_add_up():
+    values = np.random.default_rng(6).normal(size=2000)
+    block = np.arange(2000) // 100
+    each = kernel_sums(values, block, 20, 0.7, 0.2)
+    theirs = stats.gaussian_kde(values, bw_method=0.2 / values.std(ddof=1))(0.7)
+    assert each.sum() / 2000 == pytest.approx(theirs.item(), rel=1e-5)
+    assert each[3] == pytest.approx(stats.norm.pdf(0.7, values[300:400], 0.2).sum(), rel=1e-4)
+
+
+def test_kernels_of_no_width_count_the_draws_that_are_there():
+    values = np.array([1.0, 2.0, 1.0, 1.0, 3.0])
+    block = np.array([0, 0, 0, 1, 2])
+    assert kernel_sums(values, block, 4, 1.0, 0.0).tolist() == [2, 1, 0, 0]
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e6, -1e9]))

@@ -26,6 +26,7 @@ LAWS = {
     "eight": lambda rng, shape: rng.poisson(8, shape).astype(float),
     "fifteen": lambda rng, shape: rng.poisson(15, shape).astype(float),
     "rounded": lambda rng, shape: np.rint(3 * rng.normal(size=shape)),
+    "two": lambda rng, shape: rng.choice([0.0, 1.0, 3.0], p=[0.485, 0.485, 0.03], size=shape),
     "ticks": lambda rng, shape: rng.poisson(5, shape).astype(np.float32) * np.float32(0.1),
 }
 
@@ -61,7 +62,14 @@ def test_worlds_alike_are_seldom_told_apart(kind):
 
 @pytest.mark.parametrize(
     ("kind", "least"),
-    {"normal": 0.8, "exponential": 0.8, "often zero": 0.7, "five": 0.8, "rounded": 0.8}.items(),
+    {
+        "normal": 0.8,
+        "exponential": 0.8,
+        "often zero": 0.7,
+        "five": 0.8,
+        "rounded": 0.8,
+        "two": 0.8,
+    }.items(),
 )
 def test_errors_are_the_spread_of_the_numbers(kind, least):
     found = compare(*pairs(kind, 400, seed=1))
@@ -105,6 +113,15 @@ def test_halves_that_are_equally_wide_are_no_evidence():
         found = compare(*draws)
         assert (found.change == 0).all()
         assert (found.p == 1).all()
+
+
+def test_a_last_digit_makes_no_width_another():
+    rng, tick = np.random.default_rng(7), np.float32(0.1)
+    let_in = rng.choice([3, 4, 9], p=[0.4, 0.4, 0.2], size=(5, DRAWS)) * tick
+    erased = rng.choice([13, 14, 19], p=[0.3, 0.3, 0.4], size=(5, DRAWS)) * tick
+    found = compare(let_in.astype(np.float32), erased.astype(np.float32))
+    assert (np.abs(found.change) > 1e-9).all() and (np.abs(found.change) < 1e-6).all()
+    assert (found.p == 1).all()
 
 
 def test_a_certain_world_has_no_width_and_no_error():

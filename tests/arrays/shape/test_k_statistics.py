@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from inference.arrays.shape.k_statistics import DESCRIPTORS, cumulant_descriptors, k_statistics
+from inference.arrays.shape.k_statistics import CUMULANTS, cumulant_descriptors, k_statistics
 from inference.arrays.shape.power_sums import power_sums
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -97,7 +97,7 @@ def test_the_unit_and_the_place_of_the_sums_do_not_change_the_shape(seed):
     place, unit = rng.normal(size=3), rng.uniform(0.2, 5, size=3)
     moved = cumulant_descriptors(sums_of(values, location=place, scale=unit, blocks=5))
     back = {"mean": lambda z: z * unit + place, "spread": lambda z: z * unit}
-    for name in DESCRIPTORS:
+    for name in CUMULANTS:
         for one, other in zip(plain[name], moved[name], strict=True):
             assert back.get(name, lambda z: z)(other) == pytest.approx(one, rel=1e-7, abs=1e-7)
 
@@ -109,7 +109,7 @@ def test_without_a_block_is_what_the_other_blocks_say(seed, blocks):
     found = cumulant_descriptors(sums)
     for block in range(blocks):
         others = cumulant_descriptors(np.delete(sums, block, axis=0))
-        for name in DESCRIPTORS:
+        for name in CUMULANTS:
             assert found[name][1][block] == pytest.approx(others[name][0], rel=1e-9, abs=1e-9)
 
 
@@ -118,7 +118,7 @@ def test_a_block_that_dwarfs_the_others_does_not_blur_what_is_left_without_it():
     values[0, 130] = 1e30
     found = cumulant_descriptors(sums_of(values, blocks=4))
     alone = cumulant_descriptors(sums_of(np.delete(values, slice(100, 200), axis=1), blocks=3))
-    for name in DESCRIPTORS:
+    for name in CUMULANTS:
         assert found[name][1][1, 0] == pytest.approx(alone[name][0].item(), rel=1e-9)
 
 
@@ -131,7 +131,7 @@ def test_a_constant_has_no_spread_and_no_shape(value, draws):
         assert mean == pytest.approx((value - 1 / 3) / 0.7, rel=1e-12)
     for spread in found["spread"]:
         assert (spread == 0).all()
-    for name in DESCRIPTORS[2:]:
+    for name in CUMULANTS[2:]:
         assert np.isnan(found[name][0]).all()
         assert np.isnan(found[name][1]).all()
 

@@ -95,6 +95,13 @@ def test_counts_and_many_zeros_have_the_intervals_of_their_law():
     assert (np.abs(found["concentration"][0] - expected) < 4 * error + 0.003).all()
 
 
+def test_an_interval_that_is_wide_enough_holds_every_draw():
+    draws = np.random.default_rng(1).normal(size=(1, 60))
+    for spare, share in ((0.0, 1.0), (5.0, 1.0), (-1e-6, 59 / 60)):
+        whole, _ = concentration(draws, np.arange(0, 61, 3), np.ptp(draws) + spare)
+        assert whole[0] == pytest.approx(share)
+
+
 LOG_2 = np.log(2)
 CLOSED = {
     "normal": (stats.norm(), 1 / np.sqrt(np.pi), 0.0, 0.12260172),

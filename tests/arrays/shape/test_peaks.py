@@ -9,7 +9,6 @@ from scipy import optimize, signal, stats
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.blocks import block_bounds
 from inference.arrays.shape.peaks import find_peaks, peak_number_compared
-from inference.arrays.sign_flips import random_signs
 
 
 def bounds_of(rows, *, effective=None):
@@ -253,30 +252,113 @@ def test_a_basin_with_too_few_draws_is_no_peak_with_or_without_a_block():
     assert (len(peaks), set(peaks.without.tolist())) == (1, {1})
 
 
+def compared(on, off, **options):
+    return peak_number_compared(on, off, bounds_of(len(on)), **options)
+
+
 def test_worlds_with_as_many_peaks_do_not_differ():
     rng = np.random.default_rng(15)
-    signs = random_signs(20, 40)
-    same = peak_number_compared(
-        rng.normal(size=1000), rng.normal(5, 2, size=1000), bounds_of(1000), signs=signs
-    )
+    same = compared(rng.normal(size=1000), rng.normal(5, 2, size=1000))
     assert (same.on, same.off, same.p, same.floor) == (1, 1, 1.0, 0.0)
 
 
-def test_a_peak_that_the_disciple_makes_is_seen():
+# The erased world's peak may be the lower one, the higher one, between both, or far from either.
+NEW_PEAK = {
+    "beside a higher old one": ([0.7, 0.3], [0, 5], 0, 1),
+    "higher than an old one": ([0.3, 0.7], [0, 5], 0, 1),
+    "in place of a wide hill": ([0.5, 0.5], [0, 5], 2.5, np.sqrt(1 + 2.5**2)),
+    "both elsewhere": ([0.5, 0.5], [0, 5], 1e6, 1),
+    "far away": ([0.5, 0.5], [0, 1e6], 0, 1),
+}
+
+
+@pytest.mark.parametrize("case", NEW_PEAK)
+@pytest.mark.parametrize("rows", [1000, 4000])
+def test_a_peak_that_the_disciple_makes_is_seen(case, rows):
+    weights, means, place, deviation = NEW_PEAK[case]
     rng = np.random.default_rng(16)
+    for _ in range(10):
+        on, off = parted(rng, rows, weights, means), rng.normal(place, deviation, rows)
+        seen = compared(on, off)
+        assert (seen.on, seen.off) == (2, 1)
+        assert seen.p < 0.01
+        assert seen.on_without.tolist() == [2] * len(seen.on_without)
+
+
+def test_rows_may_be_paired_and_worlds_exchanged():
+    rng = np.random.default_rng(21)
     off = rng.normal(size=2000)
-    on = off + 8 * (rng.random(2000) < 0.5)
-    seen = peak_number_compared(on, off, bounds_of(2000), signs=random_signs(100, 40))
+    on = off + 6 * (rng.random(2000) < 0.4)
+    there, back = compared(on, off), compared(off, on)
+    assert (there.on, there.off, back.on, back.off) == (2, 1, 1, 2)
+    assert there.p == back.p < 1e-6
+
+
+def test_two_more_peaks_are_as_likely_as_the_weaker():
+    rng = np.random.default_rng(22)
+    off = rng.normal(size=4000)
+    plain = compared(parted(rng, 4000, [0.4, 0.6], [0, 6]), off)
+    weak = compared(parted(rng, 4000, [0.4, 0.57, 0.03], [0, 6, 12]), off)
+    assert (plain.on, weak.on) == (2, 3)
+    assert 100 * plain.p < weak.p < 0.05
+
+
+def test_a_third_peak_is_new_beside_two_old_ones():
+    rng = np.random.default_rng(23)
+    on, off = parted(rng, 4000, [1 / 3] * 3, [0, 5, 10]), parted(rng, 4000, [0.5, 0.5], [0, 5])
+    seen = compared(on, off)
+    assert (seen.on, seen.off) == (3, 2)
+    assert seen.p < 1e-4
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_the_chance_of_a_new_peak_has_no_unit(unit):
+    rng = np.random.default_rng(24)
+    on, off = parted(rng, 1000, [0.5, 0.5], [0, 5]), rng.normal(size=1000)
+    assert compared(unit * on, unit * off).p == pytest.approx(compared(on, off).p, rel=1e-6)
+    assert compared(on, unit * off).p < 0.01
+
+
+def test_levels_that_become_rare_between_two_make_a_peak():
+    rng = np.random.default_rng(25)
+    levels = np.array([0.0, 1.0, 2.0])
+    on, off = (rng.choice(levels, 4000, p=p) for p in ([0.4, 0.2, 0.4], [0.3, 0.4, 0.3]))
+    seen = compared(on, off, levels=True)
     assert (seen.on, seen.off) == (2, 1)
-    assert seen.p < 0.05
-    assert seen.on_without.tolist() == [2] * 40
+    assert seen.p < 1e-4
 
 
-def test_the_same_weak_peaks_are_no_difference():
+def slow_pair(rng, rows):
+    noise = rng.normal(size=(2, 4, rows // 4 + 100)) * np.sqrt(1 - 0.81)
+    return signal.lfilter([1], [1, -0.9], noise)[..., 100:].reshape(2, rows)
+
+
+def test_slow_chains_show_weak_peaks_by_chance_and_plain_ones_for_sure():
+    rng = np.random.default_rng(26)
+    effective = 10_000 * 0.1 / 1.9
+    bounds = bounds_of(10_000, effective=effective)
+    grid = np.linspace(-7, 13, 10_001)
+    seen = {}
+    for apart in (3, 5):
+        law = stats.norm.cdf(grid) / 2 + stats.norm.cdf(grid - apart) / 2
+        for kind in ("same", "one"):
+            seen[kind, apart] = []
+            for _ in range(40):
+                on, off = slow_pair(rng, 10_000)
+                worlds = [np.interp(stats.norm.cdf(one), law, grid) for one in (on, off)]
+                both = worlds if kind == "same" else [worlds[0], off]
+                seen[kind, apart].append(peak_number_compared(*both, bounds, effective=effective))
+    assert sum(one.on != one.off for one in seen["same", 3]) > 2
+    assert all(one.p > 0.05 for kind, apart in seen if kind == "same" for one in seen[kind, apart])
+    assert all((one.on, one.off) == (2, 1) and one.p < 0.01 for one in seen["one", 5])
+
+
+@pytest.mark.parametrize(("shift", "scale", "most"), [(0, 1, 0), (3, 1, 7), (0, 2.5, 7)])
+def test_the_same_weak_peaks_are_no_difference_though_moved_and_stretched(shift, scale, most):
     rng = np.random.default_rng(17)
-    signs, chances = random_signs(30, 40), []
-    for _ in range(30):
-        on, off = (parted(rng, 2000, [0.5, 0.5], [0, 2.8]) for _ in range(2))
-        chances.append(peak_number_compared(on, off, bounds_of(2000), signs=signs).p)
-    assert np.mean(np.array(chances) < 1) > 0.2, "they differ often enough to try the test"
-    assert np.count_nonzero(np.array(chances) <= 0.1) <= 6
+    seen = []
+    for _ in range(100):
+        on, off = (parted(rng, 1000, [0.5, 0.5], [0, 3]) for _ in range(2))
+        seen.append(compared(on, shift + scale * off))
+    assert sum(one.on != one.off for one in seen) > 10, "they differ often enough to try the test"
+    assert sum(one.p <= 0.05 for one in seen) <= most

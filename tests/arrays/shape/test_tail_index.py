@@ -136,13 +136,13 @@ def chains(rng, autocorrelation, shape):
 def test_errors_by_leaving_out_blocks_are_the_spread_of_the_shapes(
     law, autocorrelation, effective
 ):
-    """150 sets know their spread to 6 %; heavy tails in slow chains are told the least well."""
+    """150 sets know their spread to 6 %; errors are rather too large, for those of few draws."""
     normal = chains(np.random.default_rng(1), autocorrelation, (150, 10_000))
     values = CONTINUOUS[law].ppf(stats.norm.cdf(normal))
     bounds = block_bounds(4, 2500, effective=effective)
     estimate = tail_descriptors(values, bounds)["tail_right"]
     ratio = errors(estimate, bounds, effective).mean() / estimate[0].std(ddof=1)
-    assert 0.78 < ratio < 1.25
+    assert 0.85 < ratio < 1.35
 
 
 def test_a_block_that_owns_the_tail_takes_it_away_and_no_other_does():
