@@ -31,6 +31,8 @@ the least over all relabellings of worlds. **It is blind to swaps**: if peace an
 places, neither it nor any number of the surprisal moves; that is what it is for, and why it must
 not be the only penalty.
 
+It takes some 15 ms a measurement, disciple and 10 000 draws.
+
 Errors are those of leaving out one block of draws after another; of quantiles and halves, which
 may jump, those of a share, carried over. ``floor`` is the mean modulus of a change, and p how
 likely one as large is, were the worlds the same: by random signs of blocks, and for the number of
@@ -41,6 +43,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from counterfactual_models.errors import CounterfactualError, nearest, refuse_counts
 from inference.arrays.cells import Cells
@@ -54,6 +57,7 @@ from inference.arrays.shape.comparison import (
 )
 from inference.arrays.sign_flips import random_signs
 from inference.diagnostics.soundness import (
+    FEWEST_FLIPS,
     SLOWEST,
     refuse_nobody,
     rests_on,
@@ -66,7 +70,8 @@ from inference.schema import DISCIPLE, MEASUREMENT
 __all__ = ["DESCRIPTOR", "shape"]
 
 DESCRIPTOR = "descriptor"
-FEWEST_FLIPS = 100
+_AT_ONCE = 64
+"""Measurements between two steps of the bar."""
 LONG_NAMES = {
     "on": "with the disciple let in",
     "off": "with the disciple erased",
@@ -101,6 +106,7 @@ def shape(
     measurements: Sequence[str] | str | None = None,
     flips: int = 1000,
     seed: int = 0,
+    progress: bool = True,
 ) -> xr.Dataset:
     r"""Describe the law of every measurement in both worlds, and compare.
 
@@ -114,6 +120,8 @@ def shape(
         Names to keep; by default all disciples, and all that the world measures.
     flips, seed
         Number and seed of the random signs behind ``floor`` and ``p``.
+    progress
+        Show how far it is, where there is a terminal and much to do.
 
     Returns
     -------
@@ -138,10 +146,6 @@ def shape(
     -----
     ImpactWarning
         If a measurement's draws are worth fewer than 100 independent ones; names the worst.
-
-    Notes
-    -----
-    Some 10 ms a measurement, disciple and 10 000 draws.
 
     References
     ----------
@@ -168,7 +172,7 @@ def shape(
     refuse_nobody(source.disciples)
     bounds = source.bounds(float(np.quantile(effective, SLOWEST)))
     signs = random_signs(flips, len(bounds) - 1, seed=seed)
-    found = _compared(source, wanted, bounds, effective, signs)
+    found = _compared(source, wanted, bounds, effective, signs, progress)
     result = _labelled(found | {"ess": effective}, wanted, source)
     warn_of_few(result, source.chains * source.draws)
     rows = source.chains * source.draws * source.futures
@@ -194,23 +198,29 @@ def _compared(
     bounds: np.ndarray,
     effective: np.ndarray,
     signs: np.ndarray,
+    progress: bool,
 ) -> dict[str, np.ndarray]:
-    """Compare all measurements, part by part; the last axis is theirs."""
+    """Compare all measurements, some at a time; the last axis is theirs."""
     found: list[dict[str, np.ndarray]] = []
-    first = 0
-    for part in source.read():
-        values = part.values.reshape(*part.shape[:2], -1)
-        told = compared_shapes(
-            values,
-            bounds=bounds,
-            signs=signs,
-            effective=effective[:, first : first + len(values)],
-            wanted=wanted,
-            draws=source.chains * source.draws,
-        )
-        told["certain"] = np.ptp(values, axis=-1).T == 0
-        found.append(told)
-        first += len(values)
+    first, every = 0, len(source.measurements)
+    hidden = None if progress and every > _AT_ONCE else True
+    with tqdm(total=every, desc="shapes", unit="measurement", leave=False, disable=hidden) as bar:
+        for part in source.read():
+            for start in range(0, len(part), _AT_ONCE):
+                some = part.values[start : start + _AT_ONCE]
+                values = some.reshape(*some.shape[:2], -1)
+                told = compared_shapes(
+                    values,
+                    bounds=bounds,
+                    signs=signs,
+                    effective=effective[:, first : first + len(values)],
+                    wanted=wanted,
+                    draws=source.chains * source.draws,
+                )
+                told["certain"] = np.ptp(values, axis=-1).T == 0
+                found.append(told)
+                first += len(values)
+                bar.update(len(values))
     return {name: np.concatenate([one[name] for one in found], axis=-1) for name in found[0]}
 
 
