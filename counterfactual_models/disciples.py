@@ -4,12 +4,14 @@ The source counts: how long the disciple's description is bounds how much a desc
 future may cost before it is no description at all.
 """
 
+import ast
 import inspect
 import lzma
 import textwrap
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 from counterfactual_models.errors import DiscipleError
@@ -31,7 +33,8 @@ class Disciple:
     name
         How tables and plots call it; by default the function's own name.
     source
-        Its source text; by default read from the file the function was written in.
+        Its source text; by default read from the file the function was written in; of a lambda,
+        its own text alone, not the line around it.
 
     Raises
     ------
@@ -127,7 +130,7 @@ def _own_name(policy: Callable[..., Any]) -> str:
 def _own_source(policy: Callable[..., Any]) -> str | None:
     inner = getattr(policy, "func", policy)
     try:
-        return inspect.getsource(inner)
+        return _lambda_source(inner) or inspect.getsource(inner)
     except (OSError, TypeError):
         pass
     try:  # an instance: its class, and what it was made with
@@ -135,6 +138,41 @@ def _own_source(policy: Callable[..., Any]) -> str | None:
     except (OSError, TypeError):
         return None
     return text if " at 0x" in made else f"{text}\n{made}"
+
+
+def _lambda_source(policy: Any) -> str | None:
+    """Cut a lambda out of its file; None if it is none, or another might be meant."""
+    if not inspect.isfunction(policy) or policy.__name__ != "<lambda>":
+        return None
+    text = "".join(inspect.findsource(policy)[0])
+    try:
+        every = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Lambda)]
+    except SyntaxError:
+        return None
+    found = [node for node in every if node.lineno == policy.__code__.co_firstlineno]
+    if len(found) > 1:
+        told = _told_places(policy.__code__)
+        found = [node for node in found if told and _holds(node.body, told)]
+        # Of several that hold it, one within the other, it is the innermost.
+        found = sorted(found, key=lambda node: (node.body.lineno, node.body.col_offset))
+        found = found[-1:]
+    return ast.get_source_segment(text, found[0]) if found else None
+
+
+def _told_places(code: CodeType) -> list[tuple[int, int]]:
+    """Find where what a function does begins and ends in its file, as far as Python tells."""
+    found: list[tuple[int, int]] = []
+    for line, last, start, end in code.co_positions():
+        if line is None or last is None or start is None or end is None:
+            continue
+        if (line, start) != (last, end):
+            found += [(line, start), (last, end)]
+    return found
+
+
+def _holds(body: ast.expr, places: list[tuple[int, int]]) -> bool:
+    first, last = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)
+    return first <= min(places) and max(places) <= last
 
 
 erased = Disciple(_never, name=ERASED, source="")

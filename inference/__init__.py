@@ -23,7 +23,7 @@ _HOME = {
     "sample_posterior": "posterior",
     "sample_worlds": "worlds",
     "save": "store",
-    "simplicity": "simplicity",
+    "simplicity": "simple_worlds",
     "with_rare_worlds": "power",
     "with_scores": "scores",
 }
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from inference.pyro_runs import from_pyro
     from inference.revisions import revise
     from inference.scores import with_scores
-    from inference.simplicity import simplicity
+    from inference.simple_worlds import simplicity
     from inference.store import load, save
     from inference.views import as_models, pair, regroup
     from inference.worlds import sample_worlds

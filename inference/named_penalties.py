@@ -12,11 +12,14 @@ r"""Which numbers of the diagnostics are penalties, and how are they kept from b
   does nothing among many that do much stands out most.
 * ``shape``: how far the shape of the future is changed, whatever it is about: ``rearranged_tv``,
   or the modulus of the change of ``concentration``, ``shortest_half``, ``entropy``,
-  ``varentropy`` or ``peaks``, on average over measurements: of what exists for every law. Blind to worlds that change places.
+  ``varentropy`` or ``peaks``, on average over measurements: of what exists for every law. Blind
+  to worlds that change places.
 * ``description_length``: ``conditional``, the share of a world's bits that must still be said
-  once the other is known, in [0, 1]; ``complexity``, bits by which it is simpler or more
-  complicated; ``distortion``, the total variation that is left when the other world is known and
-  the rest is said within the budget.
+  once the other is known, in [0, 1], and nearly 0 or 1 where a measurement has few values;
+  ``complexity``, bits by which it is simpler or more complicated, blind to worlds that move;
+  ``distortion``, the total variation that is left when the other world is known and the rest is
+  said within the budget. The budget is that of the shortest source of all disciples: beside a
+  plain disciple nobody gains by padding his own source, or by many weights. Alone he does.
 
 **Noise is not to be charged.** A distance of noisy estimates is never zero, and a disciple that
 changes nothing would pay for the number of measurements. In the mean, each measurement enters with
@@ -30,7 +33,8 @@ far it moved, and then the other way round. Their mean is at most the greatest.
 
 The error of such a number is how far it moves if plugin moves by its own error either way: near
 the floor, that is further. That of a mean over measurements, which are correlated, comes from
-blocks of draws, in which all measurements are added up before their spread is taken.
+blocks of draws, in which all measurements are added up before their spread is taken. Under ten
+effective draws, as of chains that never meet, no error is known, and it may be all there is.
 
 Comparing worlds exactly (``fine_graining``) is no penalty: it charges everybody 1.
 """
@@ -47,9 +51,10 @@ from counterfactual_models.errors import ImpactWarning, WorldError
 from inference.arrays.blocks import FEWEST_DRAWS, widening
 from inference.arrays.cell_counts import merge_novel
 from inference.arrays.total_variation import FEWEST_EFFECTIVE
+from inference.beyond_floors import FLIPS, beyond_floor, signed_root
 from inference.diagnostics.absolute_importance import absolute_importance
 from inference.diagnostics.coarse_graining import coarse_graining
-from inference.diagnostics.description_length import DESCRIPTION, description_length
+from inference.diagnostics.description_length import DESCRIPTION, SOURCES, description_length
 from inference.diagnostics.joint_coarse_graining import joint_coarse_graining
 from inference.diagnostics.motive_importance import motive_importance
 from inference.diagnostics.relative_importance import relative_importance
@@ -63,14 +68,13 @@ from inference.schema import (
     ERASED,
     EVIDENCE_SCORES,
     MEASUREMENT,
+    decode_attrs,
+    encode_attrs,
     predictions,
 )
 
 __all__ = ["Named", "names"]
 
-FLIPS = 200
-"""Random signs behind a floor. More would serve p-values, which nobody asks for here."""
-TOO_NEAR = 0.99
 OF = "of"
 
 Worlds = xr.DataTree | xr.Dataset
@@ -116,11 +120,14 @@ def names() -> dict[str, list[str]]:
 
 def _mean_variation(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
     shown = coarse_graining(worlds, flips=FLIPS, **options)
-    found = _beyond_floor(shown).mean(MEASUREMENT)
+    found = beyond_floor(shown).mean(MEASUREMENT)
     most = shown["mcse"].mean(MEASUREMENT)
     together = np.minimum(most, _error_of_mean(worlds, options))
     moved = found["mcse"] / most.where(most > 0, 1.0)
-    return found.assign(penalty=found["penalty"].clip(min=0.0), mcse=moved * together)
+    # Each measurement whose error is not known may be off by 1.
+    unknown = (shown["ess"] < FEWEST_EFFECTIVE).mean(MEASUREMENT)
+    error = (moved * together + unknown).clip(max=1.0)
+    return found.assign(penalty=found["penalty"].clip(min=0.0), mcse=error)
 
 
 def _error_of_mean(worlds: Worlds, options: dict[str, Any]) -> np.ndarray:
@@ -146,28 +153,19 @@ def _greatest_variation(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.
     """Let each half of the draws name the measurement that the other half is read at."""
     halves = [coarse_graining(half, flips=FLIPS, **options) for half in _halves(worlds)]
     named = [half["tv"].argmax(MEASUREMENT) for half in halves]
-    one, other = (
-        _beyond_floor(halves[k].isel({MEASUREMENT: named[1 - k]}, drop=True)) for k in (0, 1)
-    )
+    read = [halves[k].isel({MEASUREMENT: named[1 - k]}, drop=True) for k in (0, 1)]
+    one, other = map(beyond_floor, read)
     found = (one + other) / 2
     errors = np.square(one["mcse"]) + np.square(other["mcse"])
-    return found.assign(penalty=found["penalty"].clip(min=0.0), mcse=errors**0.5 / 2)
+    found = found.assign(penalty=found["penalty"].clip(min=0.0), mcse=errors**0.5 / 2)
+    # Where one is not known, so is the greatest.
+    worth = [half["ess"].min(MEASUREMENT) for half in halves]
+    return _owned_up(found, xr.Dataset({"ess": np.minimum(worth[0], worth[1])}))
 
 
-def _beyond_floor(shown: xr.Dataset) -> xr.Dataset:
-    """Take the floor away, keep what falls below it, and see how far an error moves that."""
-    plugin, floor, error = shown["plugin"], shown["floor"], shown["mcse"]
-
-    def beyond(at: xr.DataArray) -> xr.DataArray:
-        return _signed_root(at * abs(at) - floor**2)
-
-    moved = (beyond(plugin + error) - beyond(plugin - error)) / 2
-    told = beyond(plugin).where(~(shown["p"] >= TOO_NEAR), 0.0)
-    return xr.Dataset({"penalty": told, "mcse": moved, "floor": floor})
-
-
-def _signed_root(value: xr.DataArray) -> xr.DataArray:
-    return value / abs(value).clip(min=1e-300) ** 0.5
+def _owned_up(found: xr.Dataset, shown: xr.Dataset, most: Any = 1.0) -> xr.Dataset:
+    """Let the error be all there is where draws are worth too little to tell it."""
+    return found.assign(mcse=found["mcse"].where(shown["ess"] >= FEWEST_EFFECTIVE, most))
 
 
 def _halves(worlds: Worlds) -> list[xr.DataTree]:
@@ -251,12 +249,10 @@ def _signed_distances(every: xr.Dataset, wanted: list[str]) -> tuple[xr.DataArra
     shown = _let_in(every)
     square, doubt = shown["signed_square"], shown["signed_square_mcse"]
     grown, error = shown["log_scale"], shown["log_scale_mcse"]
-    beyond = _signed_root(np.square(grown) - np.square(error))
+    beyond = signed_root(np.square(grown) - np.square(error))
     remains = 2.0 ** -abs(beyond)
-    shown["signed_distance"] = _signed_root(square)
-    shown["signed_distance_mcse"] = (
-        _signed_root(square + doubt) - _signed_root(square - doubt)
-    ) / 2
+    shown["signed_distance"] = signed_root(square)
+    shown["signed_distance_mcse"] = (signed_root(square + doubt) - signed_root(square - doubt)) / 2
     shown["rescaling"] = np.sign(beyond) * (1 - remains)
     shown["rescaling_mcse"] = np.log(2) * remains * error
     numbers = shown[wanted].to_dataarray(OF)
@@ -275,28 +271,30 @@ def _shape(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
     rearranged = of == "rearranged_tv"
     shown = shape(worlds, descriptors="entropy" if rearranged else of, flips=FLIPS, **options)
     if rearranged:
-        names = {f"rearranged_{name}": name for name in ("plugin", "floor", "mcse", "p")}
-        found = _beyond_floor(shown[list(names)].rename(names))
+        renamed = {f"rearranged_{name}": name for name in _BEYOND}
+        found = _owned_up(beyond_floor(shown[list(renamed)].rename(renamed)), shown)
     else:
         told = shown.isel({DESCRIPTOR: 0}, drop=True)
         change = abs(told["change"])
         # Where draws are worth nothing the error is not known, and may be all of the change.
         error = told["mcse"].where(np.isfinite(told["mcse"]), change)
+        # Blocks that all agree, as of a certain world, are no sign that nothing changed.
+        told["p"] = told["p"].where(change <= error, 0.0)
         # The square of a change that is mere noise is that of its error on average.
-        found = _beyond_floor(told.assign(plugin=change, floor=error, mcse=error)[[*_BEYOND]])
+        found = beyond_floor(told.assign(plugin=change, floor=error, mcse=error)[[*_BEYOND]])
         found["floor"] = told["floor"].where(np.isfinite(told["floor"]), change)
     found = found.mean(MEASUREMENT)
     return found.assign(penalty=found["penalty"].clip(min=0.0))
 
 
 def _description(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset:
-    asked = {name: options[name] for name in ("disciples", "measurements")}
-    shown = description_length(worlds, **asked)
+    shown = description_length(_plainest(worlds) if of == "distortion" else worlds, **options)
     if of == "complexity":
         apart = abs(shown["on"] - shown["off"])
         error = (shown["on_mcse"] ** 2 + shown["off_mcse"] ** 2) ** 0.5
         shown = shown.assign(plugin=apart, floor=error, mcse=error, p=xr.zeros_like(error))
-        found = _beyond_floor(shown[[*_BEYOND]]).mean(MEASUREMENT)
+        most = np.maximum(shown["on"], shown["off"])
+        found = _owned_up(beyond_floor(shown[[*_BEYOND]]), shown, most).mean(MEASUREMENT)
         return found.assign(penalty=found["penalty"].clip(min=0.0))
     if of == "distortion":
         unknown = shown["reason"].where(shown["budget"].isnull(), drop=True)
@@ -307,7 +305,9 @@ def _description(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset
             )
         given = shown["at_budget"].sel({DESCRIPTION: ["on_given_off", "off_given_on"]})
         left = given.max(DESCRIPTION).mean(MEASUREMENT)
-        return xr.Dataset({"penalty": left, "mcse": shown["noise"].mean(MEASUREMENT)})
+        # The error of what is left is not known: noise alone leaves no more than the floor.
+        found = shown[["floor"]].assign(mcse=shown["floor"])
+        return _owned_up(found, shown).mean(MEASUREMENT).assign(penalty=left)
     parts = xr.concat(
         [
             _still_said(shown, "on_given_off", "on"),
@@ -319,12 +319,24 @@ def _description(worlds: Worlds, of: str, options: dict[str, Any]) -> xr.Dataset
     return parts.isel({DESCRIPTION: more}, drop=True).mean(MEASUREMENT)
 
 
+def _plainest(worlds: Worlds) -> Worlds:
+    """Note down the shortest known source as that of all whose source is known."""
+    noted = decode_attrs(worlds.attrs).get(SOURCES) or {}
+    if not noted:
+        return worlds
+    found = worlds.copy(deep=False)
+    bits = dict.fromkeys(noted, min(noted.values()))
+    found.attrs = {**worlds.attrs, **encode_attrs({SOURCES: bits})}
+    return found
+
+
 def _still_said(shown: xr.Dataset, given: str, alone: str) -> xr.Dataset:
     """Take the share of a world's bits that remains, beyond those that say that it is the same."""
     beyond = (shown[given] - shown["same"]).clip(min=0.0)
     every = shown[alone].clip(min=1.0)  # a constant takes none
     errors = (shown[f"{given}_mcse"] / every).clip(max=1.0)
-    return xr.Dataset({"penalty": (beyond / every).clip(max=1.0), "mcse": errors})
+    found = xr.Dataset({"penalty": (beyond / every).clip(max=1.0), "mcse": errors})
+    return _owned_up(found, shown)
 
 
 def _scored(worlds: Worlds) -> xr.DataTree:

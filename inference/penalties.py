@@ -19,9 +19,9 @@ import xarray as xr
 
 from counterfactual_models.errors import CounterfactualError, DiscipleError, nearest
 from inference.named_penalties import Named, names
-from inference.power_penalty import optimization_power
+from inference.power_penalty import PowerPenalty, optimization_power
 from inference.schema import DISCIPLE, ERASED
-from inference.twist_penalty import twist
+from inference.twist_penalty import TwistPenalty, twist
 
 __all__ = [
     "Combined",
@@ -240,6 +240,8 @@ def _asked(penalty: Penalty, worlds: Worlds, disciples: Names, called: str) -> x
     if isinstance(penalty, Named | Combined):
         return penalty(worlds, disciples)
     try:
+        if isinstance(penalty, PowerPenalty | TwistPenalty):
+            return penalty(worlds, disciples)
         found: Any = penalty(worlds)
     except CounterfactualError:
         raise

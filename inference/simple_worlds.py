@@ -8,8 +8,9 @@ length of the shortest program, and the nearest to it that can be had.
 
 Numbers are written to a resolution: a tenth of the erased world's robust deviation (interquartile
 range over 1.349), by default, from its median on. The erased world is the same for all disciples,
-so a bit means the same for all. Whole numbers stay whole. All entries of one measurement share
-their resolution: what is equal stays equal, and a pattern stays a pattern.
+so a bit means the same for all. Whole numbers stay whole, where all worlds have no others. All
+entries of one measurement share their resolution: what is equal stays equal, and a pattern stays a
+pattern.
 
 **Meant for worlds with structure**: grids, texts as codes of letters, many measurements, paths.
 The code of a single number is its number of digits, more or less, and that is noise. C varies by
@@ -26,7 +27,7 @@ import xarray as xr
 
 from counterfactual_models.errors import CounterfactualError, MeasurementError, nearest
 from inference.arrays.cells import ROBUST
-from inference.arrays.twisting.world_bits import least_bits
+from inference.arrays.twisting.world_bits import shortest_code_bits
 from inference.schema import DISCIPLE, ERASED, ROLE, sample_dims
 
 __all__ = ["Simplicity", "simplicity"]
@@ -77,14 +78,15 @@ class Simplicity:
             table = _table(name, array, dims)
             erased = np.array([str(label) for label in array[DISCIPLE].values]) == ERASED
             tables.append(table.reshape(-1, table.shape[-1]))
-            steps.append(_resolution(name, table[erased], self.digits))
+            whole = not (table.astype(float) % 1).any()
+            steps.append(_resolution(name, table[erased], self.digits, whole=whole))
         bits = np.empty(int(np.prod(shape)))
         step = max(1, _AT_ONCE // sum(table.shape[1] for table in tables))
         # The compressor remembers within a piece, which is large where worlds are small.
         for start in range(0, len(bits), step):
             part = slice(start, start + step)
             symbols = [_symbols(t[part], *s) for t, s in zip(tables, steps, strict=True)]
-            bits[part] = least_bits(np.concatenate(symbols, axis=1), self.compressor)
+            bits[part] = shortest_code_bits(np.concatenate(symbols, axis=1), self.compressor)
         found = xr.DataArray(bits.reshape(shape), dims=dims, attrs={"units": "bits"})
         return found.assign_coords({d: rows.coords[d] for d in dims if d in rows.coords})
 
@@ -122,7 +124,8 @@ def simplicity(
         What of a world is described, by name; by default all that it measures.
     digits
         Numbers are rounded to 10^-digits robust deviations of the erased world (where it never
-        varies, of its own size), 0 to 9. Whole numbers, to whole numbers at the finest.
+        varies, of its own size), 0 to 9. Where the numbers of all worlds are whole, to whole
+        numbers at the finest.
     compressor
         Another code: called with a world's bytes, gives bits.
 
@@ -183,7 +186,7 @@ def _table(name: str, array: xr.DataArray, dims: list[str]) -> np.ndarray:
     return values
 
 
-def _resolution(name: str, erased: np.ndarray, digits: int) -> tuple[float, float]:
+def _resolution(name: str, erased: np.ndarray, digits: int, *, whole: bool) -> tuple[float, float]:
     """Median of the erased world, and the step to which numbers are rounded."""
     if not erased.size:
         raise MeasurementError(
@@ -192,9 +195,11 @@ def _resolution(name: str, erased: np.ndarray, digits: int) -> tuple[float, floa
         )
     wide = erased.astype(float).ravel()
     low, middle, high = np.quantile(wide, [0.25, 0.5, 0.75])
-    scale = (high - low) / ROBUST or wide.std() or abs(middle) or 1.0
-    step = float(scale) * 10.0**-digits
-    if not (wide % 1).any():
+    exact = np.finfo(erased.dtype if erased.dtype.kind == "f" else float)
+    rounding = max(8 * float(exact.eps) * abs(middle), float(exact.tiny))
+    sizes = (high - low) / ROBUST, wide.std(), abs(middle), 1.0
+    step = float(next(size for size in sizes if size > rounding)) * 10.0**-digits
+    if whole:
         return float(np.floor(middle)), max(1.0, np.floor(step))
     return float(middle), max(step, np.finfo(float).tiny)
 

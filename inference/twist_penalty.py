@@ -2,17 +2,22 @@ r"""What does it cost to move the worlds that a measure M prizes?
 
 .. math::
     \mathrm{tv:}\quad \operatorname{mean}_k \mathrm{TV}_k(M\,P(e,S,1),\, M\,P(e,S,0)), \qquad
-    \mathrm{log\ ratio:}\quad \Big| \log \frac{Z_1}{Z_0} \Big|
+    \mathrm{log\ ratio:}\quad \frac1\beta \Big| \log \frac{Z_1}{Z_0} \Big|
 
 **Noise is not to be charged.** A measurement enters the mean with the sign of what it shows beyond
 its floor, sign(d) sqrt(\|d\|) with d = plugin² - floor²; one that is nearer than the same world
 would be in 99 draws of 100 counts 0; only the mean is cut off at 0. Of the log ratio r, with the
-error s, sqrt(max(0, r² - s²)) nats are charged.
+error s, sqrt(max(0, r² - s²))/β nats are charged: per power, nats of M itself, from log E[M] at
+β = 1 to E[log M] near 0. Else whoever makes M uneven, and so lowers β, would lower every charge.
+
+**A loophole is left.** A disciple in whose world M is uneven still lowers the β at which ``tv`` is
+compared, for all; near 0 that is the tv without M. Against an accomplice, ask for a ``power=``.
 
 **What is not supported is not free.** A disciple in whose world no power of M can be weighed is
 charged the most there is: 1, or 708 nats, what M would have to fall short by for a computer to
-take it for 0. It says so in ``reason``, and the others are compared without it. Where the erased
-world supports none, everybody is charged so.
+take it for 0, or as much as the greatest charge of another, or the difference of the mean log M,
+where these are more. It says so in ``reason``, and the others are compared without it. Where the
+erased world supports none, everybody is charged so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +28,14 @@ import numpy as np
 import xarray as xr
 
 from counterfactual_models.errors import CounterfactualError, nearest
+from inference.arrays.total_variation import FEWEST_EFFECTIVE
+from inference.beyond_floors import FLIPS, beyond_floor
 from inference.diagnostics.twist import twist as twisted
-from inference.schema import DISCIPLE, MEASUREMENT
+from inference.diagnostics.weighing import log_measure_values
+from inference.schema import DISCIPLE, ERASED, MEASUREMENT, predictions
 
 __all__ = ["TwistPenalty", "twist"]
 
-_FLIPS = 200
-_TOO_NEAR = 0.99
 _NULL = 0.3426
 """Mean of sqrt(max(0, z² - 1)) for a standard normal z."""
 _MOST = {"tv": 1.0, "log_ratio": float(-np.log(np.finfo(float).tiny))}
@@ -68,12 +74,26 @@ class TwistPenalty:
         found = (_variation if self.of == "tv" else _ratio)(shown)
         told = np.isfinite(found["penalty"]) & np.isfinite(found["mcse"])
         told = told & (shown["reliable"] | (self.power is not None))
-        found["penalty"] = found["penalty"].where(told, _MOST[self.of])
+        if not told.all():
+            most = self._most(worlds, found["penalty"].where(told))
+            found["penalty"] = found["penalty"].where(told, xr.DataArray(most, dims=DISCIPLE))
         for name in ("mcse", "floor"):
             found[name] = found[name].where(told, 0.0)
         doubted = np.where(shown["reliable"], "", shown["reason"]).astype(object)
         found["reason"] = DISCIPLE, doubted
         return found.assign_attrs(power=shown.attrs["power"])
+
+    def _most(self, worlds: xr.DataTree | xr.Dataset, told: xr.DataArray) -> np.ndarray:
+        """Say what is charged where nothing is told: never less than anybody who is told of."""
+        if self.of == "tv":
+            return np.full(told.size, _MOST["tv"])
+        drawn, names = predictions(worlds), [str(name) for name in told[DISCIPLE].values]
+        values = log_measure_values(drawn, [ERASED, *names], self.log_measure)
+        means = values.values.reshape(len(values), -1).mean(axis=1)
+        # Where M rules worlds out the mean is infinite, and says nothing.
+        sure = np.isfinite(means[1:]) & np.isfinite(means[0])
+        apart = np.abs(np.subtract(means[1:], means[0], out=np.zeros(len(sure)), where=sure))
+        return np.maximum(apart, max(_MOST["log_ratio"], told.max().fillna(0.0).item()))
 
     def _shown(
         self, worlds: xr.DataTree | xr.Dataset, disciples: Sequence[str] | str | None
@@ -84,7 +104,7 @@ class TwistPenalty:
             power=self.power,
             disciples=disciples,
             measurements=self.measurements,
-            flips=_FLIPS,
+            flips=FLIPS,
             seed=self.seed,
         )
 
@@ -105,11 +125,12 @@ def twist(
         log M, as for :func:`inference.diagnostics.twist`.
     of
         ``tv``, the mean over measurements of the twisted total variation, in [0, 1]; or
-        ``log_ratio``, \|log Z₁/Z₀\| in nats, from 0 on: who makes the worlds that M prizes
-        likelier is charged like who makes them rarer.
+        ``log_ratio``, \|log Z₁/Z₀\| of M to a power, over the power: nats of M, from 0 on. Who
+        makes the worlds that M prizes likelier is charged like who makes them rarer.
     power
-        Of M, in (0, 1]; by default the largest that all worlds support. Of M to a power that is
-        asked for, what is not supported is charged as it is estimated, with a reason.
+        Of M, in (0, 1]; by default the largest that all worlds support, which a disciple in whose
+        world M is uneven lowers for all. Of M to a power that is asked for, what is not supported
+        is charged as it is estimated, with a reason.
     measurements
         Names to keep, for ``tv``.
     seed
@@ -151,22 +172,17 @@ def twist(
 
 
 def _variation(shown: xr.Dataset) -> xr.Dataset:
-    """Mean over measurements of what lies beyond the floor, and how far its error moves it."""
-    plugin, floor, error = shown["plugin"], shown["floor"], shown["mcse"]
-
-    def beyond(at: xr.DataArray) -> xr.DataArray:
-        square = at * abs(at) - floor**2
-        return square / abs(square).clip(min=1e-300) ** 0.5
-
-    told = beyond(plugin).where(~(shown["p"] >= _TOO_NEAR) | plugin.isnull(), 0.0)
-    moved = (beyond(plugin + error) - beyond(plugin - error)) / 2
-    mean = {"penalty": told, "mcse": moved, "floor": floor}
-    found = xr.Dataset(mean).mean(MEASUREMENT, skipna=False)
+    """Mean over measurements of what lies beyond the floor; unknown where one is."""
+    found = beyond_floor(shown)
+    # Where draws are worth too little to tell it, the error may be all there is.
+    found["mcse"] = found["mcse"].where(shown["ess"] >= FEWEST_EFFECTIVE, 1.0)
+    found = found.mean(MEASUREMENT, skipna=False)
     return found.assign(penalty=found["penalty"].clip(min=0.0))
 
 
 def _ratio(shown: xr.Dataset) -> xr.Dataset:
-    """Take the error away from the log ratio."""
-    ratio, error = shown["log_ratio"], shown["log_ratio_mcse"]
+    """Take the error away from the log ratio, of M itself: per power."""
+    power = shown.attrs["power"] or 1.0
+    ratio, error = shown["log_ratio"] / power, shown["log_ratio_mcse"] / power
     beyond = (ratio**2 - error**2).clip(min=0.0) ** 0.5
     return xr.Dataset({"penalty": beyond, "mcse": error, "floor": _NULL * error})

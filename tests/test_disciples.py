@@ -27,6 +27,42 @@ def test_the_source_is_read_from_the_function():
     assert disciple(torch.tensor(10.0)) == 1.0
 
 
+two = lambda x: x + 1, lambda x: x * 2
+written = {
+    "short": lambda x: x + 1,
+    "long": lambda x: (
+        x
+        + 2
+    ),
+    "outer": lambda x: lambda y: x + y, "beside": lambda x, pair=(1, 2): x * pair[0],
+}  # fmt: skip
+
+
+def test_the_source_of_a_lambda_is_the_lambda_and_not_the_line_around_it():
+    sources = {name: cm.Disciple(policy, name=name).source for name, policy in written.items()}
+    assert sources == {
+        "short": "lambda x: x + 1",
+        "long": "lambda x: (\n        x\n        + 2\n    )",
+        "outer": "lambda x: lambda y: x + y",
+        "beside": "lambda x, pair=(1, 2): x * pair[0]",
+    }
+    assert cm.Disciple(written["outer"](3), name="inner").source == "lambda y: x + y"
+    assert [cm.Disciple(one, name="a").source for one in two] == [
+        "lambda x: x + 1",
+        "lambda x: x * 2",
+    ]
+    bits = {name: cm.Disciple(one, name=name).description_bits() for name, one in written.items()}
+    assert bits["short"] < bits["beside"]
+
+
+def test_where_python_does_not_tell_which_lambda_it_is_the_line_is_its_source(monkeypatch):
+    monkeypatch.setattr("counterfactual_models.disciples._told_places", lambda code: [])
+    assert cm.Disciple(two[1], name="a").source.startswith("two = lambda x: x + 1, lambda")
+    assert cm.Disciple(written["short"], name="a").source == "lambda x: x + 1"
+    unread = eval("lambda x: x")
+    assert cm.Disciple(unread, name="a").source is None
+
+
 def test_the_description_is_no_longer_than_what_either_compressor_makes_of_it():
     disciple = cm.Disciple(thrifty, source="x" * 1000)
     assert disciple.description_bits() <= 8 * len(zlib.compress(b"x" * 1000, 9))

@@ -14,7 +14,7 @@ from counterfactual_models.errors import (
     WorldError,
 )
 from inference import named_penalties, penalties
-from inference.diagnostics import coarse_graining, shape
+from inference.diagnostics import coarse_graining, description_length, shape
 from inference.schema import encode_attrs
 
 THINGS = 12
@@ -418,11 +418,28 @@ def test_a_constant_has_nothing_to_be_said_of(of):
     assert beside == pytest.approx(alone.values * THINGS / (THINGS + 1))
 
 
-def test_a_larger_source_leaves_less_distortion_and_none_known_is_refused():
+def test_what_noise_leaves_is_the_floor_of_a_distortion_and_its_greatest_error():
+    worlds = described(lambda y: y + 1)
+    first, second = (
+        penalties.build("description_length", of="distortion", seed=seed)(worlds)
+        for seed in (0, 1)
+    )
+    xr.testing.assert_equal(first["floor"], first["mcse"])
+    assert ((first["floor"] > 0) & (first["floor"] < 0.1)).all()
+    assert (first["floor"] != second["floor"]).all(), "the seed is passed on"
+    xr.testing.assert_equal(first["penalty"], second["penalty"])
+
+
+def test_nobody_buys_distortion_by_a_longer_source_than_the_shortest():
     worlds = described(lambda y: y + 1)
     charge = penalties.build("description_length", of="distortion")
     small = charge(worlds)["penalty"].sel(disciple="moved")
-    worlds.attrs = encode_attrs({"disciple_bits": {"null": 300, "moved": 3000}})
+    worlds.attrs = encode_attrs({"disciple_bits": {"null": 300, "moved": 90_000}, "seed": 3})
+    noted = dict(worlds.attrs)
+    assert charge(worlds)["penalty"].sel(disciple="moved") == small
+    assert charge(worlds, "moved")["penalty"].item() == small, "the shortest of all there are"
+    assert worlds.attrs == noted
+    worlds.attrs = encode_attrs({"disciple_bits": {"null": 3000, "moved": 90_000}})
     assert 0 <= charge(worlds)["penalty"].sel(disciple="moved") < small
     worlds.attrs = encode_attrs({"disciple_bits": {"null": 300}})
     with pytest.raises(WorldError, match=r"no budget for 'moved'.*Disciple\(policy, source="):
@@ -445,8 +462,8 @@ def test_shape_charges_what_is_uncertain_in_another_way():
     drawn[2] = np.abs(drawn[2]) * np.sign(drawn[2] - 0.5) * 3
     known = {
         "rearranged_tv": 0.322675,
-        "l_scale": 1 / np.sqrt(np.pi),
         "concentration": stats.norm.cdf(0.5) * 2 - 1 - (stats.norm.cdf(0.25) * 2 - 1),
+        "shortest_half": 2 * stats.norm.ppf(0.75),
         "entropy": np.log(2),
         "varentropy": 0.0,
         "peaks": 0.0,
@@ -489,3 +506,58 @@ def test_shape_reads_what_is_asked_for():
         penalties.build("shape", of="kurtosis")
     found = penalties.build("shape", of="entropy", measurements=["y[0]"])(tree(shifted()))
     assert set(found.data_vars) >= {"penalty", "mcse", "floor"}
+
+
+def never_met(draws=1000):
+    """A disciple that amplifies a bit that differs from chain to chain, so that none is known."""
+    noise = np.random.default_rng(0).normal(size=(2, 4, draws))
+    noise[1] += 5 * np.array([1.0, 1.0, -1.0, -1.0])[:, None]
+    drawn = {"m": (["disciple", "chain", "draw"], noise, ROLE)}
+    worlds = xr.Dataset(drawn, {"disciple": ["erased", "d"]})
+    tree = xr.DataTree.from_dict({"predictions": worlds})
+    tree.attrs = encode_attrs({"disciple_bits": {"d": 300}})
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("coarse_graining", "mean"),
+        ("coarse_graining", "max"),
+        ("description_length", "conditional"),
+        ("description_length", "complexity"),
+        ("description_length", "distortion"),
+        ("shape", "rearranged_tv"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::counterfactual_models.errors.ImpactWarning")
+def test_chains_that_never_meet_settle_nothing(name, of):
+    worlds = never_met()
+    found = penalties.build(name, of=of)(worlds)
+    least = 1.0
+    if of == "complexity":
+        told = description_length(worlds).max()
+        least = max(told["on"].item(), told["off"].item())
+    assert found["mcse"].item() >= least > 0
+
+
+@pytest.mark.parametrize("of", ["entropy", "varentropy"])
+def test_a_certain_world_that_becomes_uncertain_is_charged(of):
+    worlds = tree(shifted())
+    drawn = worlds["predictions"]["y"].values
+    drawn[0] = 0.0
+    drawn[1] = np.random.default_rng(0).random(drawn[1].shape) < 0.2
+    found = penalties.build("shape", of=of)(worlds).isel(disciple=0)
+    truth = {"entropy": stats.bernoulli.entropy(0.2), "varentropy": 0.16 * np.log(4) ** 2}
+    assert found["penalty"] == pytest.approx(float(truth[of]), rel=0.05)
+    drawn[1] = np.random.default_rng(0).normal(size=drawn[1].shape)
+    surprised = penalties.build("shape", of="entropy")(worlds).isel(disciple=0)
+    assert surprised["penalty"] > 2, "its draws are all different"
+    # Who puts the erased draws in another order pays for nothing by it.
+    order = np.random.default_rng(1).permutation(2000)
+    worlds = tree(shifted(_0=0.0))
+    drawn = worlds["predictions"]["y"].values
+    drawn[1] = drawn[0].reshape(2000, -1)[order].reshape(drawn[0].shape)
+    drawn[1, ..., 0] *= 3
+    paid = penalties.build("shape", of="entropy")(worlds).isel(disciple=0)
+    assert paid["penalty"].item() == pytest.approx(np.log(3) / THINGS, rel=0.1)

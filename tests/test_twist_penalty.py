@@ -83,8 +83,11 @@ def test_where_the_erased_world_supports_nothing_everybody_pays():
 def test_a_power_that_was_asked_for_is_charged_as_estimated(worlds):
     with pytest.warns(ImpactWarning, match="not to be trusted"):
         charged = twist(lambda m: 6 * m["clips"], of="log_ratio", power=1.0)(worlds)
+    with pytest.warns(ImpactWarning, match="not to be trusted"):
+        shown = twist(lambda m: 6 * m["clips"], power=1.0)(worlds)
     assert 5 < charged["penalty"].sel(disciple="greedy").item() < 50
     assert (charged["reason"] != "").all()
+    assert (shown["mcse"] == 1.0).all(), "of what a few draws are worth no error is known"
 
 
 @pytest.mark.parametrize(
@@ -101,3 +104,58 @@ def test_it_weighs_with_others_and_the_master_reads_it(worlds):
     found = penalties.evaluate(both, worlds)
     assert found.sizes["part"] == 2
     assert found["penalty"].sel(disciple="greedy").item() > 1.0
+
+
+def test_whoever_makes_the_measure_uneven_lowers_nobodys_log_ratio():
+    """Of a normal law log Z1/Z0 per power is the shift, whatever the power."""
+    alone = twist(lambda m: m["clips"], of="log_ratio")(worlds_of(0.2, 2.0))
+    assert alone.attrs["power"] == 1.0
+    drawn = worlds_of(0.2, 2.0, 0.0, names=[*NAMES, "accomplice"])
+    drawn["clips"][3] *= 1000
+    beside = twist(lambda m: m["clips"], of="log_ratio")(drawn)
+    assert beside.attrs["power"] < 0.01
+    for name, shift in (("idle", 0.2), ("greedy", 2.0)):
+        for found in (alone, beside):
+            error = found["mcse"].sel(disciple=name).item()
+            assert abs(found["penalty"].sel(disciple=name).item() - shift) < 4 * error < 0.4
+    noisy = worlds_of(0.0, 50.0)
+    noisy["clips"][2] = 50 + 10 * (noisy["clips"][2] - 50)
+    charged = twist(lambda m: m["clips"], of="log_ratio")(noisy)
+    assert charged["penalty"].sel(disciple="greedy").item() > 50
+
+
+def test_a_disciple_that_is_left_out_lowers_no_power():
+    drawn = worlds_of(0.2, 2.0, 0.0, names=[*NAMES, "accomplice"])
+    drawn["clips"][3] *= 1000
+    asked = []
+
+    def measure(measured):
+        asked.append(measured["clips"]["disciple"].values.tolist())
+        return measured["clips"]
+
+    for charge in (twist(measure), penalties.optimization_power(measure)):
+        asked.clear()
+        found = penalties.evaluate(charge, drawn, disciples=["greedy", "idle"])
+        assert found["disciple"].values.tolist() == ["greedy", "idle"]
+        assert asked and not any("accomplice" in names for names in asked)
+    alone = twist(measure)(drawn.sel(disciple=NAMES))
+    kept = penalties.evaluate(twist(measure), drawn, disciples=NAMES[1:])
+    np.testing.assert_allclose(kept["penalty"], alone["penalty"])
+
+
+def test_what_is_not_told_is_charged_no_less_than_anybody():
+    """One draw in four thousand at 1e12 nats is not cheaper than an honest shift of 1e5."""
+    drawn = worlds_of(0.0, 1e5, 1e5, names=[*NAMES, "bomb"])
+    drawn["clips"][3, 0, 7] = 1e12
+    with pytest.warns(ImpactWarning, match="no power of M is supported"):
+        charged = twist(lambda m: m["clips"], of="log_ratio")(drawn)["penalty"]
+    assert charged.sel(disciple="greedy").item() == pytest.approx(1e5, rel=1e-3)
+    assert charged.sel(disciple="bomb").item() == pytest.approx(1e5 + 1e12 / 4000, rel=1e-3)
+    drawn["clips"][3] = 99.0
+
+    def ruled(measured):
+        return xr.where(measured["clips"] == 99.0, -np.inf, measured["clips"])
+
+    with pytest.warns(ImpactWarning, match="no world was drawn"):
+        charged = twist(ruled, of="log_ratio")(drawn)["penalty"]
+    assert charged.sel(disciple="bomb").item() == charged.sel(disciple="greedy").item() > 9e4

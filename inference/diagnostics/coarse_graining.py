@@ -49,14 +49,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import CounterfactualError
+from counterfactual_models.errors import refuse_counts
 from inference.arrays.cells import Cells
 from inference.arrays.multiplicity import Family, false_discoveries
 from inference.arrays.sign_flips import random_signs
 from inference.arrays.verdicts import draws_needed, verdicts
 from inference.diagnostics.soundness import (
+    FEWEST_FLIPS,
     SLOWEST,
     refuse_nobody,
+    refuse_tolerance,
     rests_on,
     slowest_latent,
     warn_of_few,
@@ -155,7 +157,8 @@ def coarse_graining(
     ('above', True)
     """
     cut = cells if isinstance(cells, Cells) or cells is None else Cells.quantile(cells)
-    _refuse_options(tolerance, flips)
+    refuse_tolerance(tolerance)
+    refuse_counts(FEWEST_FLIPS, flips=flips)
     source = source_of(worlds, disciples=disciples, measurements=measurements, cells=cut)
     effective = source.effective(slowest_latent(worlds))
     found, means, attrs = _estimated(source, effective, tolerance, flips, seed)
@@ -234,15 +237,3 @@ def _labelled(
         name: (*every[name], {"long_name": long_name}) for name, long_name in LONG_NAMES.items()
     }
     return xr.Dataset(variables, coords=coords, attrs=attrs)
-
-
-def _refuse_options(tolerance: float, flips: int) -> None:
-    if not 0 < tolerance < 1:
-        raise CounterfactualError(
-            f"tolerance={tolerance}: an impact is a difference of probabilities; "
-            "give a number between 0 and 1, such as 0.05."
-        )
-    if flips < 100:
-        raise CounterfactualError(
-            f"got flips={flips}; expected at least 100 flips (4000 by default)."
-        )

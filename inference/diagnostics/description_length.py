@@ -12,7 +12,7 @@ L(P) for the bits of P(e,S,1) (``on``) and P(e,S,0) (``off``),
   nothing to do with each other: positive for the same world, about -1 where nothing is shared;
 * ``distortion``: how near a description of so many bits comes, in total variation, if it may leave
   things out ("possibly allowing destructive compression"); 0 where it says all that the draws
-  justify. At 0 bits it is how far the worlds are apart;
+  justify. At 0 bits, the other world being known, it is how far they are apart;
 * ``at_budget``: the distortion at the ``budget``: a share of the disciple's own compressed source,
   split evenly over the measurements, which together are the description of a world.
   A decoder has the cells and, where it is given, the other world's law, and nothing else: *the
@@ -21,12 +21,13 @@ L(P) for the bits of P(e,S,1) (``on``) and P(e,S,0) (``off``),
 Both worlds are described from as many draws as the less certain one is worth. Cells halve the real
 line again and again about the erased median, or are the values, where there are few. From one
 sample to another the bits of a law move by some ten; a smaller difference of ``on`` and ``off``
-means nothing. Errors come from halves of the blocks, and are up to twice too large; they do not
-know how uncertain ``ess`` is. Below some 400 independent draws there is little to describe, and
+means nothing. Errors come from halves of the blocks, and are up to twice too large for ``on`` and
+``off``, up to three times once the other world is known; they do not know how uncertain ``ess``
+is. Below some 400 independent draws there is little to describe, and
 what is the same may take more than three bits.
 
 General compressors do not do this. Of independent draws nearly all bits are noise: the normalised
-compression distance (LZMA) of 100 000 draws is .9989 for the same law and .9998 for one three
+compression distance (LZMA) of 100 000 draws is .9988 for the same law and 1.0002 for one three
 deviations away. They serve where there is structure: for source texts, and for worlds that are
 grids or texts (:func:`~inference.diagnostics.twist`).
 """
@@ -39,6 +40,7 @@ import xarray as xr
 
 from counterfactual_models.errors import CounterfactualError, nearest
 from inference.arrays.cells import Cells, of_levels
+from inference.arrays.codes import flat_codes, tree_codes
 from inference.arrays.codes.distortion import correction_bits, distortion_curve
 from inference.arrays.codes.two_worlds import DESCRIPTIONS, LENGTHS, described
 from inference.arrays.effective_counts import effective_from_counts
@@ -51,12 +53,19 @@ from inference.diagnostics.soundness import (
     warn_of_few,
 )
 from inference.diagnostics.sources import CountedWorlds, DrawnWorlds, source_of
-from inference.schema import DISCIPLE, MEASUREMENT, decode_attrs
+from inference.schema import (
+    DISCIPLE,
+    MEASUREMENT,
+    chosen_disciples,
+    decode_attrs,
+    predictions,
+)
 
-__all__ = ["DESCRIPTION", "RATE", "description_length"]
+__all__ = ["DESCRIPTION", "RATE", "SOURCES", "description_length"]
 
 DESCRIPTION, RATE = "description", "rate"
-_SOURCES = "disciple_bits"
+SOURCES = "disciple_bits"
+"""Attribute of worlds that notes the bits of every disciple's source."""
 _LEAST_RATE, _STEPS = 128.0, 64
 _FLIPS, _HALVES = 200, 40
 LONG_NAMES = {
@@ -68,7 +77,7 @@ LONG_NAMES = {
     "same": "bits by which it is said that nothing changed",
     "distortion": "total variation that is left",
     "at_budget": "total variation that is left at the budget",
-    "noise": "total variation that the same world would show against itself",
+    "floor": "total variation that the same world would show against itself",
     "budget": "bits that a description of one measurement may take",
     "reason": "why there is no budget",
     "ess": "effective number of posterior draws",
@@ -83,6 +92,7 @@ def description_length(
     depth: int = 6,
     disciples: Sequence[str] | str | None = None,
     measurements: Sequence[str] | str | None = None,
+    seed: int = 0,
 ) -> xr.Dataset:
     r"""Describe every measurement in each world, alone and given the other.
 
@@ -99,16 +109,19 @@ def description_length(
         2^depth leaves, 64 by default.
     disciples, measurements
         Names to keep; by default all disciples, and all that the world measures.
+    seed
+        Of the random halves and signs behind errors and floors.
 
     Returns
     -------
     xr.Dataset
-        Dims disciple (without ``erased``) and measurement: ``on``, ``off``, ``on_given_off``,
-        ``off_given_on`` from 1, and ``information``, bits, each followed by ``_mcse``; ``noise``
-        and ``ess``. By measurement ``same``, 3 bits or 1. ``distortion``, in [0, 1], has dims
-        (disciple, measurement, description, rate), the rate in bits; ``at_budget`` has no rate.
-        By disciple ``budget``, NaN where it is not known, and then ``reason`` says why.
-        Attributes: share, cells, blocks, draws (a side), ess.
+        Dims disciple (without ``erased``) and measurement: ``on``, ``off`` (0 for a constant),
+        ``on_given_off``, ``off_given_on`` (from 1 on), ``information``, bits, each also with
+        ``_mcse``; ``floor``, tv that the same world would show, and ``ess``. By measurement
+        ``same``, 3 bits or 1. ``distortion``, in [0, 1], has dims (disciple, measurement,
+        description, rate), the rate in bits; ``at_budget`` has no rate. By disciple ``budget``,
+        NaN where it is not known, and then ``reason`` says why. Attributes: share, cells, seed,
+        blocks, draws (a side), and of the ESS the 5 % quantile, ess, and the smallest, ess_min.
 
     Raises
     ------
@@ -139,20 +152,18 @@ def description_length(
     array([  3., 109.])
     """
     _refuse_share(share)
-    cells = Cells.dyadic(depth)
+    cells, latents = Cells.dyadic(depth), slowest_latent(worlds)
     source = source_of(worlds, disciples=disciples, measurements=measurements, cells=cells)
-    latents = slowest_latent(worlds)
     effective = source.effective(latents)
     refuse_nobody(source.disciples)
     allowed, reasons = _budgets(worlds, source, budget, share)
     bounds = source.bounds(float(np.quantile(effective, SLOWEST)))
-    found, rates = _described(source, bounds, effective, latents, allowed, depth)
+    found, rates = _described(source, bounds, effective, latents, allowed, depth=depth, seed=seed)
     found |= {"ess": effective, "budget": allowed, "reason": reasons}
     result = _labelled(found, rates, source)
     warn_of_few(result, source.chains * source.draws)
-    rows = source.chains * source.draws * source.futures
-    noted = {"share": float(share), "cells": source.cells_said}
-    return result.assign_attrs(rests_on(rows, bounds, effective) | noted)
+    noted = {"share": float(share), "cells": source.cells_said, "seed": seed}
+    return result.assign_attrs(rests_on(int(bounds[-1]), bounds, effective) | noted)
 
 
 def _described(
@@ -161,65 +172,82 @@ def _described(
     effective: np.ndarray,
     latents: float,
     allowed: np.ndarray,
+    *,
     depth: int,
+    seed: int,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Describe all measurements, part by part; and the rates of the curves."""
     shape, lengths = effective.shape, np.diff(bounds)
-    signs = random_signs(_FLIPS, len(lengths))
+    signs = random_signs(_FLIPS, len(lengths), seed=seed)
     every = (2**depth - 1) * correction_bits(2**depth)
     most = np.clip(1.5 * np.nanmax(allowed, initial=0.0), _LEAST_RATE, max(every, _LEAST_RATE))
     rates = np.linspace(0.0, most, _STEPS + 1)
     found = {name: np.empty(shape) for name in (*LENGTHS, *(f"{n}_mcse" for n in LENGTHS))}
-    found["noise"], found["same"] = np.empty(shape), np.empty(shape[1:])
+    found["floor"], found["same"] = np.empty(shape), np.empty(shape[1:])
     found["distortion"] = np.empty((*shape, len(DESCRIPTIONS), len(rates)))
-    found["at_budget"] = np.full((*shape, len(DESCRIPTIONS)), np.nan)
+    found["at_budget"] = np.empty((*shape, len(DESCRIPTIONS)))
     for members, counts, edges in source.counted(bounds):
         few = of_levels(edges)
         for levels in np.unique(few):
-            some = few == levels
-            own, part = counts[..., some], members[some]
-            found["same"][part] = 1.0 if levels else 3.0
+            own, part = counts[..., few == levels], members[few == levels]
+            found["same"][part] = flat_codes.SAME_BITS if levels else tree_codes.SAME_BITS
             worth = [effective_from_counts(one, bounds, source.chains) for one in own]
             worth = np.minimum(worth, latents * source.futures) / lengths.sum()
-            for world in range(shape[0]):
-                told = described(
+            for world, budget in enumerate(allowed):
+                told = _compared(
                     own[world + 1],
                     own[0],
-                    worth=np.minimum(worth[world + 1], worth[0]),
-                    signs=signs[:_HALVES],
+                    np.minimum(worth[world + 1], worth[0]),
+                    signs=signs,
+                    lengths=lengths,
                     levels=bool(levels),
+                    rates=rates,
+                    budget=budget,
                 )
-                for name, bits in told.lengths.items():
-                    found[name][world, part] = bits
-                    found[f"{name}_mcse"][world, part] = told.errors[name]
-                apart = own[world + 1].astype(np.int64) - own[0]
-                found["noise"][world, part] = noise_floor(apart, lengths, signs)
-                _curves(found, told.laws, rates, world, part, allowed[world])
+                for name, numbers in told.items():
+                    found[name][world, part] = numbers
     return found, rates
 
 
-def _curves(
-    found: dict[str, np.ndarray],
-    laws: Mapping[str, tuple[np.ndarray, np.ndarray]],
+def _compared(
+    let_in: np.ndarray,
+    erased: np.ndarray,
+    worth: np.ndarray,
+    *,
+    signs: np.ndarray,
+    lengths: np.ndarray,
+    levels: bool,
     rates: np.ndarray,
-    world: int,
-    part: np.ndarray,
-    allowed: float,
-) -> None:
-    """Fill in what is left of each description at all rates, and at the budget."""
-    at = np.searchsorted(rates, allowed)
-    every = rates if np.isnan(allowed) else np.insert(rates, at, allowed)
+    budget: float,
+) -> dict[str, np.ndarray]:
+    """Describe one disciple's world and the erased one, of some measurements."""
+    told = described(let_in, erased, worth=worth, signs=signs[:_HALVES], levels=levels)
+    distortion, at_budget = _curves(told.laws, rates, budget)
+    return {
+        **told.lengths,
+        **{f"{name}_mcse": error for name, error in told.errors.items()},
+        "floor": noise_floor(let_in.astype(np.int64) - erased, lengths, signs),
+        "distortion": distortion,
+        "at_budget": at_budget,
+    }
+
+
+def _curves(
+    laws: Mapping[str, tuple[np.ndarray, np.ndarray]], rates: np.ndarray, budget: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find what is left of each description at all rates, and at the budget, if there is one."""
+    at = np.searchsorted(rates, budget)
+    every = rates if np.isnan(budget) else np.insert(rates, at, budget)
     paid = every >= 1
+    curves = np.stack([distortion_curve(*laws[name], every) for name in DESCRIPTIONS], axis=1)
     for place, name in enumerate(DESCRIPTIONS):
-        curve = distortion_curve(*laws[name], every)
         alone, _, known = name.partition("_given_")
         if known:  # for one bit, what is known may be left alone
             fresh = distortion_curve(*laws[alone], every[paid] - 1)
-            curve[:, paid] = np.minimum(curve[:, paid], fresh)
-        if not np.isnan(allowed):
-            found["at_budget"][world, part, place] = curve[:, at]
-            curve = np.delete(curve, at, axis=1)
-        found["distortion"][world, part, place] = curve
+            curves[:, place, paid] = np.minimum(curves[:, place, paid], fresh)
+    if np.isnan(budget):
+        return curves, np.full(curves.shape[:2], np.nan)
+    return np.delete(curves, at, axis=2), curves[..., at]
 
 
 def _budgets(
@@ -231,16 +259,17 @@ def _budgets(
     """Find the bits of every disciple's descriptions, and why there are none."""
     disciples = source.disciples
     if isinstance(budget, Mapping):
+        every = _let_in(worlds, source)
         for name in budget:
-            if name not in disciples:
+            if name not in every:
                 raise CounterfactualError(
-                    f"got a budget for {name!r}. {nearest(str(name), disciples)}"
+                    f"got a budget for {name!r}. {nearest(str(name), every)}"
                 )
         known, why = dict(budget), "no budget was given for this disciple"
     elif budget is not None:
         known, why = dict.fromkeys(disciples, budget), ""
     else:
-        noted = decode_attrs(worlds.attrs).get(_SOURCES) or {}
+        noted = decode_attrs(worlds.attrs).get(SOURCES) or {}
         each = share / len(source.measurements)
         known = {name: each * bits for name, bits in noted.items()}
         why = "the source of this disciple is not known: give budget="
@@ -251,6 +280,15 @@ def _budgets(
             )
     found = np.array([known.get(name, np.nan) for name in disciples], dtype=float)
     return found, np.where(np.isnan(found), why, "").astype(object)
+
+
+def _let_in(
+    worlds: xr.DataTree | xr.Dataset, source: DrawnWorlds | CountedWorlds
+) -> Sequence[str]:
+    """Name all disciples there are, wanted or not."""
+    if isinstance(source, DrawnWorlds):
+        return chosen_disciples(predictions(worlds)[DISCIPLE].values)[1:]
+    return source_of(worlds, disciples=None, measurements=None, cells=None).disciples
 
 
 def _refuse_share(share: float) -> None:

@@ -38,7 +38,7 @@ from inference.arrays.sign_flips import random_signs
 from inference.arrays.verdicts import verdicts
 from inference.arrays.witnesses import MOST_MEASUREMENTS, MOST_VALUES, WITNESSES, affordable
 from inference.diagnostics.rows import Rows
-from inference.diagnostics.soundness import FEW, slowest_latent
+from inference.diagnostics.soundness import FEW, refuse_tolerance, slowest_latent
 from inference.schema import DISCIPLE
 
 __all__ = ["joint_coarse_graining"]
@@ -126,7 +126,7 @@ def joint_coarse_graining(
     >>> joint_coarse_graining(drawn, witness="qda").sel(disciple="greedy")["verdict"].item()
     'above'
     """
-    _refuse_tolerance(tolerance)
+    refuse_tolerance(tolerance)
     rows = Rows(worlds, disciples=disciples, measurements=measurements)
     kinds = _kinds(witness, rows)
     result = _judged(rows, kinds, slowest_latent(worlds), seed)
@@ -184,14 +184,6 @@ def _labelled(estimates: list[dict[str, float | str]], disciples: list[str]) -> 
         dtype = object if name == "witness" else float
         variables[name] = (DISCIPLE, np.array(column, dtype=dtype), {"long_name": long_name})
     return xr.Dataset(variables, coords={DISCIPLE: np.array(disciples, dtype=object)})
-
-
-def _refuse_tolerance(tolerance: float) -> None:
-    if not 0 < tolerance < 1:
-        raise CounterfactualError(
-            f"tolerance={tolerance}: an impact is a difference of probabilities; "
-            "give a number between 0 and 1, such as 0.05."
-        )
 
 
 def _warn_of_few(result: xr.Dataset) -> None:

@@ -42,6 +42,7 @@ from counterfactual_models.errors import (
     DiscipleError,
     ImpactWarning,
     nearest,
+    refuse_counts,
 )
 from inference.arrays.cells import Cells
 from inference.arrays.held_out import HeldOut, witness_draws
@@ -50,7 +51,13 @@ from inference.arrays.jensen_shannon import label_information, weights_entropy
 from inference.arrays.multiplicity import false_discoveries
 from inference.arrays.sign_flips import random_signs
 from inference.arrays.witnesses import WITNESSES, affordable
-from inference.diagnostics.soundness import FEW, SLOWEST, few_draws, slowest_latent
+from inference.diagnostics.soundness import (
+    FEW,
+    FEWEST_FLIPS,
+    SLOWEST,
+    few_draws,
+    slowest_latent,
+)
 from inference.diagnostics.sources import CountedWorlds, DrawnWorlds, source_of
 from inference.schema import DISCIPLE, MEASUREMENT, parts
 
@@ -144,8 +151,7 @@ def motive_importance(
     >>> abs(motive_importance(drawn)["bits"].sel(measurement="price").item() - 0.105) < 0.02
     True
     """
-    if flips < 100:
-        raise CounterfactualError(f"got flips={flips}; expected at least 100 (4000 by default).")
+    refuse_counts(FEWEST_FLIPS, flips=flips)
     cut = cells if isinstance(cells, Cells) or cells is None else Cells.quantile(cells)
     source = source_of(worlds, disciples=disciples, measurements=measurements, cells=cut)
     latents = slowest_latent(worlds)

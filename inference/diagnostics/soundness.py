@@ -6,12 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import DiscipleError, ImpactWarning, MeasurementError, WorldError
+from counterfactual_models.errors import (
+    CounterfactualError,
+    DiscipleError,
+    ImpactWarning,
+    MeasurementError,
+    WorldError,
+)
 from inference.arrays.blocks import FEWEST_DRAWS, effective_draws
 from inference.schema import CHAIN, DISCIPLE, DRAW, ERASED, MEASUREMENT
 
 __all__ = [
     "FEW",
+    "FEWEST_FLIPS",
     "SLOWEST",
     "effective_pairs",
     "few_draws",
@@ -19,6 +26,7 @@ __all__ = [
     "refuse_few",
     "refuse_holes",
     "refuse_nobody",
+    "refuse_tolerance",
     "rests_on",
     "slowest_latent",
     "warn_of_few",
@@ -30,6 +38,8 @@ SLOWEST = 0.05
 """Quantile of the effective draws that blocks of draws follow."""
 FEW = 100
 """Effective draws under which a warning is due."""
+FEWEST_FLIPS = 100
+"""Random signs behind floors and p-values."""
 NAMED = 3
 CHECKED_AT_ONCE = 2**21
 
@@ -197,6 +207,25 @@ def refuse_nobody(disciples: Sequence[str]) -> None:
         raise DiscipleError(
             "there is no disciple to compare with the erased world; expected one at least: let it "
             "in with sample_worlds(world, posterior, {'name': policy}), or leave disciples=[] out."
+        )
+
+
+def refuse_tolerance(tolerance: float) -> None:
+    """Refuse what is no difference of probabilities.
+
+    Raises
+    ------
+    CounterfactualError
+        If it is not between 0 and 1.
+
+    Examples
+    --------
+    >>> refuse_tolerance(0.05)
+    """
+    if not 0 < tolerance < 1:
+        raise CounterfactualError(
+            f"tolerance={tolerance}: an impact is a difference of probabilities; "
+            "give a number between 0 and 1, such as 0.05."
         )
 
 

@@ -3,7 +3,7 @@ r"""Are the worlds alike once both are reweighed by a measure M that ought not t
 .. math:: P_M(e,S,X)(w) = \frac{M(w)\,P(e,S,X)(w)}{Z_X}, \qquad Z_X = \mathrm{E}_{P(e,S,X)}[M]
 
 M says which worlds count, and how much: those that are simple
-(:func:`inference.simplicity.simplicity`), or those that go well by some yardstick that does not
+(:func:`inference.simple_worlds.simplicity`), or those that go well by some yardstick that does not
 depend on the disciple. If M is independent of the disciple, the twisted distributions should be
 about as similar as the others, and about as much of M should lie in either world.
 
@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from counterfactual_models.errors import CounterfactualError, ImpactWarning
+from counterfactual_models.errors import CounterfactualError, ImpactWarning, refuse_counts
 from inference.arrays.blocks import widening
 from inference.arrays.cells import Cells
 from inference.arrays.sign_flips import random_signs
@@ -47,10 +47,13 @@ from inference.arrays.twisting import log_ratio, weighed_variations
 from inference.arrays.verdicts import verdicts
 from inference.diagnostics.soundness import (
     FEW,
+    FEWEST_FLIPS,
     SLOWEST,
     few_draws,
     refuse_few,
     refuse_nobody,
+    refuse_tolerance,
+    rests_on,
     slowest_latent,
 )
 from inference.diagnostics.sources import DrawnWorlds
@@ -201,8 +204,7 @@ def _compared(
     # Without weights it does not matter how slowly log M moves.
     moved = weighing.power > 0
     effective = np.minimum(plain, weighing.pairs[:, None]) if moved else plain
-    typical = float(np.quantile(effective, SLOWEST))
-    bounds = source.bounds(typical)
+    bounds = source.bounds(float(np.quantile(effective, SLOWEST)))
     signs = random_signs(flips, len(bounds) - 1, seed=seed)
     found = source.compared(bounds, signs=signs, effective=plain, families=())
     untwisted = found["tv"]
@@ -232,12 +234,9 @@ def _compared(
     return result.assign_attrs(
         power=weighing.power,
         tempered=int(not weighing.asked and weighing.power < 1),
-        blocks=len(bounds) - 1,
         flips=flips,
         seed=seed,
-        draws=weighing.draws * source.futures,
-        ess=typical,
-        ess_min=float(effective.min()),
+        **rests_on(weighing.draws * source.futures, bounds, effective),
     )
 
 
@@ -303,12 +302,5 @@ def _refuse_options(power: float | None, tolerance: float, flips: int) -> None:
             f"got power={power!r}; expected a number from 0 to 1, or None for the largest that "
             "the draws support. For a sharper M, multiply its logarithm."
         )
-    if not 0 < tolerance < 1:
-        raise CounterfactualError(
-            f"tolerance={tolerance}: an impact is a difference of probabilities; "
-            "give a number between 0 and 1, such as 0.05."
-        )
-    if flips < 100:
-        raise CounterfactualError(
-            f"got flips={flips}; expected at least 100 flips (4000 by default)."
-        )
+    refuse_tolerance(tolerance)
+    refuse_counts(FEWEST_FLIPS, flips=flips)

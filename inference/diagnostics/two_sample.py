@@ -30,6 +30,7 @@ from inference.arrays.blocks import block_bounds
 from inference.arrays.sign_flips import random_signs
 from inference.arrays.two_sample import two_sample as compared
 from inference.diagnostics.soundness import (
+    FEWEST_FLIPS,
     SLOWEST,
     effective_pairs,
     refuse_few,
@@ -42,7 +43,6 @@ from inference.schema import CHAIN, DISCIPLE, DRAW, FUTURE, MEASUREMENT, flatten
 
 __all__ = ["two_sample"]
 
-FEWEST_FLIPS = 100
 LONG_NAMES = {
     "ks": "Kolmogorov-Smirnov distance",
     "wasserstein": "Wasserstein-1 distance, in units of the measurement",

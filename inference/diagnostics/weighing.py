@@ -10,7 +10,7 @@ import xarray as xr
 from counterfactual_models.errors import MeasurementError
 from inference.arrays.blocks import effective_draws
 from inference.arrays.twisting import (
-    FEWEST_WEIGHED,
+    FEWEST_KEPT,
     WeighedWorld,
     largest_power,
     weighed_world,
@@ -225,6 +225,6 @@ def _doubt(where: str, world: WeighedWorld) -> str:
     found = [f"k-hat is {world.khat:.2g} (below {HEAVIEST} expected)"]
     if world.khat < HEAVIEST:
         found = []
-    if world.ess < FEWEST_WEIGHED:
-        found.append(f"the draws are worth {world.ess:.2g} ({FEWEST_WEIGHED:.0f} expected)")
+    if world.ess < FEWEST_KEPT:
+        found.append(f"the draws are worth {world.ess:.2g} ({FEWEST_KEPT:.0f} expected)")
     return f"{where}, " + " and ".join(found)

@@ -41,7 +41,7 @@ _BITS = (*_LOOKS, "information")
 _NEEDED = (
     *_BITS,
     *(f"{name}_mcse" for name in _BITS),
-    *("distortion", "at_budget", "budget", "noise", "reason"),
+    *("distortion", "at_budget", "budget", "floor", "reason"),
 )
 _SPARE = 1.08
 _STRIP = 0.95
@@ -74,8 +74,9 @@ def plot_description_length(
     disciples, measurements
         Names to keep (``"visits"`` keeps all of ``visits[...]``); all by default.
     max_rows, max_columns
-        At most so many measurements and disciples, those that are dearest to describe given the
-        other world; the picture says when it leaves some out.
+        At most so many measurements and disciples, those that are dearest given the other world
+        relative to alone (and of those that it does not help at all, the dearest); the picture
+        says when it leaves some out.
     figsize
         Width and height in inches; by default they follow the number of panels.
 
@@ -121,7 +122,7 @@ def plot_description_length(
     )
     _refuse(whole)
     kept = _dearest(whole, max_rows, max_columns)
-    which = "those dearest given the other"
+    which = "those that knowing the other world makes least cheaper"
     notes = [
         _HOW_TO_READ,
         *_unknown(kept),
@@ -137,7 +138,9 @@ def _picture(
     rows, columns = kept.sizes[MEASUREMENT], kept.sizes[DISCIPLE]
     across = min(rows, 3) if columns == 1 else columns
     down = -(-rows * columns // across)
-    size = figsize or with_notes((max(6.8, 0.5 + 3.6 * across), 1.2 + 3.35 * down), notes)
+    size = figsize or with_notes(
+        (max(6.8, 0.5 + 3.6 * across), 1.2 + (3.35 if columns == 1 else 3.5) * down), notes
+    )
     with style.house_style():
         picture = _panels(kept, across, size)
         _draw(picture, kept)
@@ -167,12 +170,24 @@ def _refuse(found: xr.Dataset) -> None:
 
 
 def _dearest(found: xr.Dataset, max_rows: int, max_columns: int) -> xr.Dataset:
-    """Keep measurements, sorted, and disciples by the bits of either world given the other."""
-    both = found[["on_given_off", "off_given_on"]].to_dataarray("which")
-    given = both.max("which").fillna(-np.inf)
-    columns = np.sort(style.top(given.max(MEASUREMENT).values, max_columns))
-    rows = style.top(given.isel({DISCIPLE: columns}).max(DISCIPLE).values, max_rows)
+    """Keep those of whose bits the other world saves the least share; of such, the dearest."""
+    alone = {"on_given_off": "on", "off_given_on": "off"}
+    bits = found[list(alone)]
+    shares = xr.Dataset({name: bits[name] / found[known] for name, known in alone.items()})
+    given, share = (
+        both.to_dataarray("which").max("which").fillna(-np.inf) for both in (bits, shares)
+    )
+    # Where nothing is shared it takes a bit to say so: that is no difference.
+    least = share.clip(max=1.0)
+    columns = np.sort(_first(least.max(MEASUREMENT), given.max(MEASUREMENT))[:max_columns])
+    at = {DISCIPLE: columns}
+    rows = _first(least.isel(at).max(DISCIPLE), given.isel(at).max(DISCIPLE))[:max_rows]
     return found.isel({DISCIPLE: columns, MEASUREMENT: rows})
+
+
+def _first(*keys: xr.DataArray) -> np.ndarray:
+    """Places in descending order of the first key, of the next where it is the same."""
+    return np.lexsort([-key.values for key in reversed(keys)])
 
 
 def _panels(kept: xr.Dataset, across: int, size: tuple[float, float]) -> azp.PlotCollection:
@@ -191,7 +206,7 @@ def _panels(kept: xr.Dataset, across: int, size: tuple[float, float]) -> azp.Plo
 
 
 def _draw(picture: azp.PlotCollection, kept: xr.Dataset) -> None:
-    top = max(float(kept["distortion"].max()), float(kept["noise"].fillna(0).max()), 0.01)
+    top = max(float(kept["distortion"].max()), float(kept["floor"].fillna(0).max()), 0.01)
     right = _reach(kept)
     longest = float(max(np.nanmax(np.append(kept[name].values, 1.0)) for name in _BITS))
     plots = picture.viz["plot"]
@@ -218,10 +233,10 @@ def _reach(kept: xr.Dataset) -> float:
 
 
 def _dress(axes: Axes, own: xr.Dataset, corner: tuple[float, float], *, many: bool) -> None:
-    """Set the axes, the title, the noise and the budget of one panel."""
+    """Set the axes, the title, the floor and the budget of one panel."""
     right, top = corner
     axes.set_xlim(0, right)
-    axes.set_ylim(0, top)
+    axes.set_ylim(-0.025 * top, top)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(axis="both", labelleft=True, labelbottom=True, labelcolor=style.MUTED)
@@ -229,14 +244,12 @@ def _dress(axes: Axes, own: xr.Dataset, corner: tuple[float, float], *, many: bo
     axes.set_axisbelow(True)
     axes.set_xlabel("bits", fontsize=8)
     axes.set_ylabel("total variation left", fontsize=8)
-    names = [style.shortened(one_line(own[MEASUREMENT].item()), 34)]
-    if many:
-        own_name = one_line(own[DISCIPLE].item())
-        names = [style.shortened(names[0], 18), style.shortened(own_name, 14)]
-    style.verbatim([axes.set_title(" · ".join(names), pad=72 * _STRIP + 8)])
-    noise, budget = float(own["noise"]), float(own["budget"])
-    if np.isfinite(noise):
-        axes.axhspan(0, noise, color=style.GRID_COLOR, alpha=0.55, lw=0, zorder=0.5)
+    named = [MEASUREMENT, DISCIPLE] if many else [MEASUREMENT]
+    names = [style.shortened(one_line(own[dim].item())) for dim in named]
+    style.verbatim([axes.set_title("\n".join(names), pad=72 * _STRIP + 8, linespacing=1.15)])
+    floor, budget = float(own["floor"]), float(own["budget"])
+    if np.isfinite(floor):
+        axes.axhspan(0, floor, color=style.GRID_COLOR, alpha=0.55, lw=0, zorder=0.5)
     if budget <= right:
         axes.axvline(budget, color=style.INK, lw=0.9, ls=(0, (4, 3)), zorder=1.5)
     elif np.isfinite(budget):

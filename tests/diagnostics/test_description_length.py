@@ -1,4 +1,4 @@
-"""Is a future described in as many bits as its codes say, and in two if nothing changed?"""
+"""Is a future described in as many bits as its codes say, and in three if nothing changed?"""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ from inference.schema import CELL_COUNTS, encode_attrs
 DIMS = ["disciple", "chain", "draw", "future"]
 GIVEN = ["on_given_off", "off_given_on"]
 LENGTHS = ["on", "off", *GIVEN, "information"]
-NUMBERS = [*LENGTHS, *(f"{name}_mcse" for name in LENGTHS), "noise", "distortion", "at_budget"]
+NUMBERS = [*LENGTHS, *(f"{name}_mcse" for name in LENGTHS), "floor", "distortion", "at_budget"]
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -126,7 +126,7 @@ def test_a_slow_recomputation_finds_the_same():
         assert found["distortion"].sel({DESCRIPTION: name}).values == pytest.approx(best, abs=1e-9)
     share = (on + off) / (on + off).sum()
     floor = np.sqrt(share * (1 - share) * 2 / 1e4 * 2 / np.pi).sum() / 2
-    assert found["noise"].item() == pytest.approx(floor, rel=0.1)
+    assert found["floor"].item() == pytest.approx(floor, rel=0.1)
 
 
 def test_few_values_are_described_by_the_code_of_values():
@@ -347,6 +347,18 @@ def test_who_knows_the_other_world_needs_a_bit_more_at_most(seed):
     assert found["information"].item() >= -1 - 1e-9
 
 
+def test_a_seed_varies_errors_and_floors_and_no_bit():
+    worlds = tree(price=shifted(0.5))
+    one, again, other = (description_length(worlds, budget=30.0, seed=k) for k in (3, 3, 4))
+    xr.testing.assert_identical(one, again)
+    assert (one.attrs["seed"], description_length(worlds).attrs["seed"]) == (3, 0)
+    for name in (*LENGTHS, "distortion", "at_budget"):
+        np.testing.assert_array_equal(one[name], other[name])
+    for name in ("on_mcse", "floor"):
+        assert one[name].item() != other[name].item()
+        assert one[name].item() == pytest.approx(other[name].item(), rel=0.5)
+
+
 def test_a_budget_reads_the_curve_off():
     worlds = tree(price=shifted(0.5))
     found = description_length(worlds, budget=64.0)
@@ -395,6 +407,8 @@ def test_the_budget_is_a_share_of_the_source_of_the_disciple():
     assert given_one["budget"].sel(disciple="b").item() == 7
     assert "no budget was given" in given_one["reason"].sel(disciple="a").item()
     assert (description_length(worlds, budget=9)["budget"] == 9).all()
+    chosen = description_length(worlds, budget={"a": 5, "b": 7}, disciples="b")
+    assert chosen["budget"].values.tolist() == [7]
 
 
 @pytest.mark.parametrize("budget", [0, -3, np.nan, np.inf, "24", {"greedy": 0}])
@@ -473,7 +487,7 @@ def test_measurements_of_very_different_kinds_live_in_one_tree():
         assert (found[name].sel(measurement=few) == 1).all()
         assert (found[name].sel(measurement=others) == 3).all()
     constant = found.sel(measurement="constant")
-    assert all(constant[name].item() == 0 for name in ("on", "off", "information", "noise"))
+    assert all(constant[name].item() == 0 for name in ("on", "off", "information", "floor"))
     assert (constant["distortion"] == 0).all()
 
 
@@ -498,7 +512,7 @@ def test_forty_draws_justify_hardly_a_bit_and_are_warned_of():
         found = description_length(tree(price=shifted(0.0, draws=10)))
     for name in ("on", "off"):
         assert found[name].item() < 25
-    assert found["noise"].item() > 0.2
+    assert found["floor"].item() > 0.2
     with pytest.raises(WorldError, match="have 36 posterior draws; expected at least 40"):
         description_length(tree(price=shifted(0.0, draws=9)))
 
@@ -608,7 +622,8 @@ def test_worlds_that_were_counted_while_drawn_are_described_as_their_draws():
         for name, policy in (("one", one), ("idle", idle))
     }
     assert summary.attrs["disciple_bits"] == drawn.attrs["disciple_bits"]
-    assert found["budget"].values == pytest.approx([0.1 * bits["one"], 0.1 * bits["idle"]])
+    each = 0.1 / found.sizes["measurement"]
+    assert found["budget"].values == pytest.approx([each * bits["one"], each * bits["idle"]])
     edges = summary[f"{CELL_COUNTS}/y"]["cell_edges"].values
     edges = np.array([-np.inf, *edges[np.isfinite(edges)], np.inf])
     values = drawn["predictions"]["y"].values

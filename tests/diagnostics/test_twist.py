@@ -14,7 +14,6 @@ from counterfactual_models.errors import (
 )
 from inference.diagnostics.coarse_graining import coarse_graining
 from inference.diagnostics.twist import twist
-from inference.simplicity import simplicity
 
 DIMS = ["disciple", "chain", "draw", "future"]
 
@@ -222,57 +221,7 @@ def test_bad_options_and_worlds_are_refused():
         twist(tree(price=shifted(0.0, draws=9)), tilted(1.0))
     counted = xr.DataTree.from_dict({"cell_counts": xr.Dataset()})
     with pytest.raises(WorldError, match="counts"):
-        twist(counted, simplicity())
-
-
-def test_simple_worlds_are_preferred_and_a_bit_is_a_bit_for_all():
-    rng = np.random.default_rng(6)
-    cells = ["disciple", "chain", "draw", "square"]
-    order = rng.random((3, 2, 300)) < np.array([0.6, 0.6, 0.3])[:, None, None]
-    squares = rng.integers(0, 2, (3, 2, 300, 64)) * ~order[..., None]
-    drawn = xr.Dataset(
-        {
-            "squares": (cells, squares.astype(np.float32), {"role": "measurement"}),
-            "tidy": (cells[:3], order, {"role": "measurement"}),
-        },
-        coords={"disciple": ["erased", "idle", "messy"]},
-    )
-    measure = simplicity("squares")
-    found = twist(drawn, measure, measurements="tidy")
-    idle, messy = (found.sel(disciple=name) for name in ("idle", "messy"))
-    assert abs(idle["log_ratio"].item()) < 4 * idle["log_ratio_mcse"].item()
-    assert messy["log_ratio"].item() < -4 * messy["log_ratio_mcse"].item()
-    # Twisted, all that is left in either world is tidy.
-    assert found.attrs["power"] == 1.0
-    assert messy["untwisted"].item() > 0.2 > 0.02 > messy["tv"].item()
-    bits = measure.bits(drawn)
-    without = measure.bits(drawn.sel(disciple=["erased", "messy"]))
-    np.testing.assert_allclose(without.sel(disciple="messy"), bits.sel(disciple="messy"))
-
-
-def test_what_simplicity_cannot_write_down_is_refused():
-    drawn = tree(price=shifted(0.0), cost=shifted(0.0)).predictions.to_dataset()
-    with pytest.raises(MeasurementError, match=r"'prize', which is not measured.*'price'"):
-        simplicity("prize")(drawn)
-    holed = drawn.copy(deep=True)
-    holed["price"][1, 0, 3] = np.nan
-    with pytest.raises(MeasurementError, match="'price' is not finite in the world 'greedy'"):
-        simplicity()(holed)
-    with pytest.raises(MeasurementError, match="no erased world"):
-        simplicity()(drawn.sel(disciple=["greedy"]))
-    with pytest.raises(MeasurementError, match="expected numbers"):
-        simplicity("word")(drawn.assign(word=drawn["price"].astype(str)))
-    for options in ({"digits": -1}, {"digits": 0.5}, {"compressor": "zlib"}):
-        with pytest.raises(CounterfactualError, match=next(iter(options))):
-            simplicity(**options)
-
-
-def test_a_resolution_is_that_of_the_erased_world():
-    drawn = tree(price=shifted(0.0)).predictions.to_dataset()
-    coarse, fine = (simplicity(digits=n)(drawn).mean() for n in (0, 4))
-    assert fine < coarse < 0
-    scaled = drawn.assign(price=(drawn["price"] * 1024).assign_attrs(role="measurement"))
-    np.testing.assert_allclose(simplicity()(scaled), simplicity()(drawn))
+        twist(counted, tilted(1.0))
 
 
 def test_an_erased_world_that_cannot_be_weighed_makes_every_disciple_doubtful():

@@ -1,4 +1,6 @@
-"""Are the four curves, the budget, the noise and the bits those that were given?"""
+"""Are the four curves, the budget, the floor and the bits those that were given?"""
+
+from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -24,7 +26,7 @@ def made(disciples, labels, given=(3.0, 40.0, 90.0)):
     both["on_given_off"] = np.broadcast_to(given[: len(labels)], shape).copy()
     both["off_given_on"] = both["on_given_off"] / 2
     both |= {f"{name}_mcse": np.full(shape, 3.0) for name in list(both)}
-    both["noise"] = np.full(shape, 0.04)
+    both["floor"] = np.full(shape, 0.04)
     heights = np.array([0.6, 0.5, 0.4, 0.3])
     curves = np.clip(heights[:, None] * (1 - RATES / 100), 0, None)
     dims = ("disciple", "measurement", "description", "rate")
@@ -53,6 +55,11 @@ def found():
 
 def panel(picture, disciple, measurement):
     return picture.viz["plot"].sel(disciple=disciple, measurement=measurement).item()
+
+
+def titles(picture):
+    plots = picture.viz["plot"].values.ravel()
+    return [axes.get_title(loc="left") for axes in plots if axes is not None]
 
 
 def bits(picture, disciple, measurement):
@@ -98,7 +105,7 @@ def test_the_descriptions_can_be_told_apart_without_colour(drawing, found):
     assert len(looks) == 4
 
 
-def test_the_budget_and_the_noise_are_drawn(drawing, found):
+def test_the_budget_and_the_floor_are_drawn(drawing, found):
     picture = drawing(plot_description_length, found)
     for axes in picture.viz["plot"].values.ravel():
         assert upright(axes).count(24.0) == 1
@@ -138,15 +145,53 @@ def test_the_dearest_given_the_other_come_first(drawing):
     picture = drawing(plot_description_length, found, max_rows=2, max_columns=1)
     titles = [axes.get_title(loc="left") for axes in picture.viz["plot"].values.ravel()]
     assert titles == ["m8", "m7"]
-    assert "2 of 9 measurements are shown: those dearest given the other." in words(picture)
+    which = "those that knowing the other world makes least cheaper."
+    assert f"2 of 9 measurements are shown: {which}" in words(picture)
     assert "1 of 2 disciples are shown" in words(picture)
+
+
+def test_those_come_first_that_the_other_world_helps_least(drawing):
+    found = made(["greedy"], ["a", "b", "c", "d"], given=np.ones(4))
+    lengths = {"a": (80, 30), "b": (20, 21), "c": (90, 91), "d": (200, 60)}
+    for label, (alone, given) in lengths.items():
+        for name in DESCRIPTIONS:
+            found[name].loc["greedy", label] = given if "given" in name else alone
+    assert titles(drawing(plot_description_length, found)) == ["c", "b", "a", "d"]
+    cut = drawing(plot_description_length, found, max_rows=2)
+    assert titles(cut) == ["c", "b"]
+    assert "2 of 4 measurements are shown" in words(cut)
+
+
+def test_a_big_result_is_cut_and_long_names_stay_apart(drawing):
+    labels = [f"visits[the museum of applied arts, {month}]" for month in range(40)]
+    disciples = [f"a disciple with a long name, the {place}th" for place in range(5)]
+    picture = drawing(plot_description_length, made(disciples, labels, given=np.ones(40)))
+    assert len(set(titles(picture))) == 24
+    assert "6 of 40 measurements are shown" in words(picture)
+    assert "4 of 5 disciples are shown" in words(picture)
+    figure = figure_of(picture)
+    figure.canvas.draw()
+    plots = picture.viz["plot"].values
+    heads = [axes._left_title.get_window_extent() for axes in plots[0]]
+    assert all(a.x1 < b.x0 for a, b in pairwise(heads))
+    assert heads[-1].x1 <= figure.bbox.x1
+
+
+def test_a_legend_names_no_budget_that_nobody_has(drawing, found):
+    def legend():
+        picture = drawing(plot_description_length, found)
+        return [text.get_text() for text in figure_of(picture).legends[0].get_texts()]
+
+    assert {"on", "off", "on given off", "off given on", "budget"} < set(legend())
+    found["budget"][:] = np.nan
+    assert "budget" not in legend()
 
 
 def test_several_disciples_are_columns(drawing, found):
     picture = drawing(plot_description_length, found)
     grid = panel(picture, "modest", "births").get_gridspec()
     assert (grid.nrows, grid.ncols) == (3, 2)
-    assert panel(picture, "greedy", "gdp").get_title(loc="left") == "gdp · greedy"
+    assert panel(picture, "greedy", "gdp").get_title(loc="left") == "gdp\ngreedy"
 
 
 def test_a_budget_beyond_the_axis_is_told_at_its_edge(drawing, found):
@@ -210,7 +255,7 @@ def test_misuse_is_answered(found):
     with pytest.raises(MeasurementError, match="Did you mean 'steel'"):
         plot_description_length(found, measurements="stel")
     with pytest.raises(CounterfactualError, match=r"diagnostics\.description_length"):
-        plot_description_length(found.drop_vars("noise"))
+        plot_description_length(found.drop_vars("floor"))
     with pytest.raises(CounterfactualError, match="expected \\['on', 'off'"):
         plot_description_length(found.sel(description=["on", "off"]))
     found["distortion"][0, 0, 0, 0] = np.nan

@@ -18,7 +18,6 @@ from inference.arrays.codes.flat_codes import (
     flat_code,
     flat_code_given,
     multinomial_bits,
-    nml_bits,
     nml_regret,
 )
 from inference.arrays.codes.tree_codes import tree_code, tree_code_given
@@ -34,7 +33,6 @@ __all__ = [
     "flat_code",
     "flat_code_given",
     "multinomial_bits",
-    "nml_bits",
     "nml_regret",
     "tree_code",
     "tree_code_given",

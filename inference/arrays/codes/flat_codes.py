@@ -19,13 +19,16 @@ from counterfactual_models.errors import CounterfactualError, refuse_counts
 from inference.arrays.codes.code import Code, nonnegative, same_shape
 
 __all__ = [
+    "SAME_BITS",
     "dirichlet_bits",
     "flat_code",
     "flat_code_given",
     "multinomial_bits",
-    "nml_bits",
     "nml_regret",
 ]
+
+SAME_BITS = 1.0
+"""Bits that say that a law is as in the known world."""
 
 
 def flat_code(counts: np.ndarray) -> Code:
@@ -39,13 +42,18 @@ def flat_code(counts: np.ndarray) -> Code:
     Returns
     -------
     Code
-        ``bits`` of :func:`nml_bits` and ``model_bits`` of :func:`nml_regret`; ``probabilities``
-        have half a draw more in every cell, and ``start`` is uniform.
+        ``bits`` are :func:`multinomial_bits` + :func:`nml_regret`, which are ``model_bits``;
+        ``probabilities`` have half a draw more in every cell, and ``start`` is uniform.
 
     Raises
     ------
     CounterfactualError
         If a count is negative or not finite, or there is no cell.
+
+    References
+    ----------
+    Shtarkov (1987), "Universal sequential coding of single messages", *Problems of Information
+    Transmission* 23.
 
     Examples
     --------
@@ -104,38 +112,6 @@ def flat_code_given(counts: np.ndarray, known: np.ndarray) -> Code:
         np.where(new[..., None], fresh.probabilities, start),
         start,
     )
-
-
-def nml_bits(counts: np.ndarray) -> np.ndarray:
-    """How many bits does the normalised maximum likelihood code take for draws in cells?
-
-    Parameters
-    ----------
-    counts
-        Shape (..., cell).
-
-    Returns
-    -------
-    np.ndarray
-        Bits, at least 0: :func:`multinomial_bits` + :func:`nml_regret`.
-
-    Raises
-    ------
-    CounterfactualError
-        If a count is negative or not finite, or there is no cell.
-
-    References
-    ----------
-    Shtarkov (1987), "Universal sequential coding of single messages", *Problems of Information
-    Transmission* 23.
-
-    Examples
-    --------
-    >>> nml_bits(np.array([[7, 3], [10, 0]])).round(6)
-    array([11.033306,  2.220397])
-    """
-    counts = nonnegative(counts, "counts")
-    return multinomial_bits(counts) + nml_regret(counts.shape[-1], counts.sum(axis=-1))
 
 
 def nml_regret(cells: int, draws: np.ndarray | float) -> np.ndarray:

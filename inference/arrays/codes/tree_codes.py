@@ -37,8 +37,10 @@ from scipy import special
 from counterfactual_models.errors import CounterfactualError
 from inference.arrays.codes.code import Code, nonnegative, same_shape
 
-__all__ = ["tree_code", "tree_code_given"]
+__all__ = ["SAME_BITS", "tree_code", "tree_code_given"]
 
+SAME_BITS = 3.0
+"""Bits that say that a law is as in the known world: two choose the tree, one says the same."""
 AT_ONCE = 2**14
 """Numbers of an array that, with those made of it, fits into a cache."""
 LOG2 = np.log(2.0)
@@ -129,7 +131,7 @@ def tree_code(counts: np.ndarray) -> Code:
     array([[0.5   , 0.5   ],
            [0.9444, 0.0556]])
     """
-    return _coded(_fresh_code, counts)
+    return _coded(_fresh_code, nonnegative(counts, "counts"))
 
 
 def tree_code_given(counts: np.ndarray, known: np.ndarray) -> Code:
@@ -172,7 +174,6 @@ def tree_code_given(counts: np.ndarray, known: np.ndarray) -> Code:
 
 def _coded(code: Callable[..., Code], *counted: np.ndarray) -> Code:
     """Code a chunk of measurements at a time; what leaves a cache takes twice as long."""
-    counted = tuple(nonnegative(counts, "counts") for counts in counted)
     shape = counted[0].shape
     if shape[-1] & (shape[-1] - 1):
         raise CounterfactualError(

@@ -22,6 +22,7 @@ import numpy as np
 
 from inference.arrays.blocks import widening
 from inference.arrays.cells import Cells, alike
+from inference.arrays.reweighting import block_errors
 from inference.arrays.sign_flips import FIRST, as_floor, flipped, tail_probability
 from inference.arrays.total_variation import (
     CROSS_FIT_INFLATION,
@@ -213,8 +214,7 @@ def weighed_variation(
     total = _cleared((merged[0] - merged[1]).sum(axis=0), rows)
     plugin = np.minimum(0.5 * np.abs(total).sum(axis=0), 1.0)
     witness = 0.5 * (_merged(residual, seen) * np.sign(total)).sum(axis=1)
-    spread = np.sqrt(blocks / (blocks - 1) * np.square(witness).sum(axis=0))
-    mcse = np.where(told, np.minimum(wider * spread, 1.0), 1.0)
+    mcse = np.where(told, np.minimum(block_errors(witness, wider), 1.0), 1.0)
     lengths = np.full(blocks, rows / blocks)
     centred = flipped(rows * residual, signs[:FIRST], lengths)[1]
     wide = flips_wider(rows * _merged(residual, seen), lengths, wider, chains)

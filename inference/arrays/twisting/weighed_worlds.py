@@ -3,7 +3,8 @@ r"""What weights does a measure M give to the draws of a world, and how much of 
 .. math:: w_t \propto M(w_t)^\beta, \qquad \log Z = \log \frac1n \sum_t M(w_t)^\beta
 
 The logarithms given here are those of M itself, never minus: a draw with the larger M weighs more.
-Weights are Pareto-smoothed and add up to 1; draws with M = 0 weigh nothing and count in n.
+Weights are Pareto-smoothed and add up to 1; draws with M = 0 weigh nothing and count in n. Where M
+has few values its tail is mostly ties, which no Pareto law describes: these weights stay raw.
 
 They are worth
 
@@ -21,16 +22,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from inference.arrays.generalised_pareto import tail_number
 from inference.arrays.reweighting import block_errors
 from inference.arrays.weights import HEAVIEST, kish_draws, smoothed
 
-__all__ = ["FEWEST_WEIGHED", "WeighedWorld", "largest_power", "log_ratio", "weighed_world"]
+__all__ = ["FEWEST_KEPT", "WeighedWorld", "largest_power", "log_ratio", "weighed_world"]
 
-FEWEST_WEIGHED = 100.0
-"""Effective draws that reweighed worlds are to have at least."""
-_LADDER = 4.0 ** np.arange(-10, 1)
-_HALVINGS = 12
+FEWEST_KEPT = 100.0
+"""Effective draws that weights are to leave at least."""
+_RUNGS, _HALVINGS = 10, 12
 _ROUNDING = 1e-9
+_TIED = 5
+"""Draws of a tail to each of its values from which on it counts as few-valued."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class WeighedWorld:
     @property
     def supported(self) -> bool:
         """Whether k-hat is below 0.7 and the draws are worth a hundred."""
-        return self.khat < HEAVIEST and self.ess >= FEWEST_WEIGHED * (1 - _ROUNDING)
+        return self.khat < HEAVIEST and self.ess >= FEWEST_KEPT * (1 - _ROUNDING)
 
     @property
     def possible(self) -> bool:
@@ -104,7 +107,7 @@ def weighed_world(
     (True, True)
     """
     logs = np.zeros(len(log_measure)) if power == 0 else power * np.asarray(log_measure, float)
-    weights, khat = smoothed(logs)
+    weights, khat = _smoothed(logs)
     if not weights.any():
         return WeighedWorld(weights, np.inf, 0.0, -np.inf)
     by_draw = weights.reshape(-1, futures).sum(axis=1)
@@ -120,9 +123,10 @@ def largest_power(
 ) -> float:
     r"""Find the largest power of M that the draws of all these worlds support.
 
-    Eleven powers, each four times the last, are tried from below: what comes after the first that
-    is not supported is not believed, even if k-hat happens to be small there. Between the two
-    rungs the power is halved in, to a thousandth of itself.
+    Powers, each four times the last, are tried from below: what comes after the first that is not
+    supported is not believed, even if k-hat happens to be small there. Between the two rungs the
+    power is found by bisection, to a thousandth of itself. The first is 4^-10, or less where log M
+    deviates by more than a nat: the units of log M do not matter.
 
     Parameters
     ----------
@@ -138,7 +142,8 @@ def largest_power(
     Returns
     -------
     float
-        In [0, most]; 0 where not even `most` / 4^10 is supported.
+        In [0, most]; 0 where not even the first is supported: `most` / 4^10, over the least
+        standard deviation of log M in a world that varies, if that is above 1.
 
     Examples
     --------
@@ -157,7 +162,8 @@ def largest_power(
         )
 
     low = 0.0
-    for rung in most * _LADDER:
+    rungs = _RUNGS + int(np.ceil(np.log(_least_deviation(worlds)) / np.log(4)))
+    for rung in most * 4.0 ** np.arange(-rungs, 1):
         if not holds(rung):
             break
         low = float(rung)
@@ -208,6 +214,31 @@ def log_ratio(
     shares = np.add.reduceat(let_in.weights - erased.weights, bounds[:-1])
     error = float(block_errors(shares, wider)) if np.abs(shares).max() > 1e-12 else 0.0
     return let_in.log_normaliser - erased.log_normaliser, error
+
+
+def _smoothed(logs: np.ndarray) -> tuple[np.ndarray, float]:
+    """Smooth weights unless they are ties: smoothing moves identical worlds apart, unseen."""
+    weights, khat = smoothed(logs)
+    possible = logs[np.isfinite(logs)]
+    tail = np.sort(possible)[len(possible) - tail_number(len(possible)) :]
+    if not len(tail):
+        return weights, khat
+    # Single precision in M or another order of a sum makes no values of their own.
+    apart = _ROUNDING + 1e-14 * np.abs(tail).max()
+    if _TIED * (1 + np.count_nonzero(np.diff(tail) > apart)) > len(tail):
+        return weights, khat
+    raw = np.exp(logs - tail[-1])
+    return raw / raw.sum(), khat if khat > 0 else -np.inf
+
+
+def _least_deviation(worlds: Sequence[np.ndarray]) -> float:
+    """Find the least standard deviation of log M among the worlds that vary; 1 at least."""
+    found = []
+    for world in worlds:
+        possible = world[np.isfinite(world)]
+        size = np.abs(possible).max(initial=0.0)
+        found.append(float(size * (possible / size).std()) if size > 0 else 0.0)
+    return max(1.0, min((one for one in found if one > 0), default=1.0))
 
 
 def _log_normaliser(logs: np.ndarray, weights: np.ndarray) -> float:

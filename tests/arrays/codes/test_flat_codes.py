@@ -15,7 +15,6 @@ from inference.arrays.codes.flat_codes import (
     flat_code,
     flat_code_given,
     multinomial_bits,
-    nml_bits,
     nml_regret,
 )
 from inference.arrays.delegation.code_lengths import adaptive_bits
@@ -43,7 +42,7 @@ def summed_regret(cells, draws):
 def test_seven_and_three_take_as_many_bits_as_is_published():
     counts = np.array([7, 3])
     np.testing.assert_allclose(dirichlet_bits(counts), 10.840129, atol=5e-7)
-    np.testing.assert_allclose(nml_bits(counts), 11.033306, atol=5e-7)
+    np.testing.assert_allclose(flat_code(counts).bits, 11.033306, atol=5e-7)
     np.testing.assert_allclose(multinomial_bits(counts), 8.812909, atol=5e-7)
 
 
@@ -84,7 +83,7 @@ def test_the_probabilities_of_all_sequences_add_up_to_1(cells, draws):
     counts = all_sequences(cells, draws)
     known = np.broadcast_to(np.arange(cells) ** 2, counts.shape)
     codes = {
-        "nml": nml_bits(counts),
+        "nml": flat_code(counts).bits,
         "kt": dirichlet_bits(counts),
         "seeded": dirichlet_bits(counts, known + 0.5),
         "given": flat_code_given(counts, known).bits,
@@ -148,7 +147,7 @@ def test_another_law_costs_a_bit_more_than_without_help():
 @pytest.mark.parametrize(
     ("job", "message"),
     [
-        (lambda: nml_bits(np.array([[1, 2], [3, -4]])), r"-4.0 at \(1, 1\)"),
+        (lambda: flat_code(np.array([[1, 2], [3, -4]])), r"-4.0 at \(1, 1\)"),
         (lambda: flat_code(np.array([1.0, np.nan])), r"nan at \(1,\)"),
         (lambda: multinomial_bits(np.empty((2, 0))), "one cell at least"),
         (lambda: dirichlet_bits(np.ones(2), 0.0), "prior of 0"),
