@@ -85,7 +85,10 @@ class Simplicity:
         # The compressor remembers within a piece, which is large where worlds are small.
         for start in range(0, len(bits), step):
             part = slice(start, start + step)
-            symbols = [_symbols(t[part], *s) for t, s in zip(tables, steps, strict=True)]
+            symbols = [
+                _symbols(name, table[part], *scale)
+                for name, table, scale in zip(names, tables, steps, strict=True)
+            ]
             bits[part] = shortest_code_bits(np.concatenate(symbols, axis=1), self.compressor)
         found = xr.DataArray(bits.reshape(shape), dims=dims, attrs={"units": "bits"})
         return found.assign_coords({d: rows.coords[d] for d in dims if d in rows.coords})
@@ -204,7 +207,13 @@ def _resolution(name: str, erased: np.ndarray, digits: int, *, whole: bool) -> t
     return float(middle), max(step, np.finfo(float).tiny)
 
 
-def _symbols(table: np.ndarray, middle: float, step: float) -> np.ndarray:
+def _symbols(name: str, table: np.ndarray, middle: float, step: float) -> np.ndarray:
     with np.errstate(over="ignore"):
         steps = np.rint((table.astype(float) - middle) / step)
-    return np.clip(steps, -_LARGEST, _LARGEST).astype(np.int64)
+    far = np.abs(steps).max(initial=0.0)
+    if far > _LARGEST:  # cut off there, the farthest worlds would be the simplest
+        raise MeasurementError(
+            f"measurement {name!r} lies {far:.1e} steps of {step:g} from the erased median; "
+            "expected at most 2e18. Give fewer digits=, or measure its logarithm."
+        )
+    return steps.astype(np.int64)

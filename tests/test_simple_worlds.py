@@ -104,3 +104,11 @@ def test_whole_numbers_stay_whole_where_all_worlds_have_no_others():
     assert bits == pytest.approx(messy(*coins.astype(int)))
     assert abs(bits[0] - bits[1]) < 2
     assert messy(coins[0], coins[1] / 4)[1] > 30, "a quarter is no 0"
+
+
+def test_a_world_too_far_to_be_written_down_is_refused_and_not_called_simple():
+    drawn = np.random.default_rng(0).normal(size=(2, 4, 100))
+    drawn[1] *= 1e30
+    price = xr.DataArray(drawn, {"disciple": ["erased", "far"]}, ["disciple", "chain", "draw"])
+    with pytest.raises(MeasurementError, match=r"'price' lies .* steps .* fewer digits="):
+        simplicity()({"price": price})
