@@ -107,8 +107,7 @@ def test_whole_numbers_stay_whole_where_all_worlds_have_no_others():
 
 
 def test_a_world_too_far_to_be_written_down_is_refused_and_not_called_simple():
-    drawn = np.random.default_rng(0).normal(size=(2, 4, 100))
-    drawn[1] *= 1e30
-    price = xr.DataArray(drawn, {"disciple": ["erased", "far"]}, ["disciple", "chain", "draw"])
+    worlds = drawn_worlds("price")
+    worlds["price"][1] *= 1e30
     with pytest.raises(MeasurementError, match=r"'price' lies .* steps .* fewer digits="):
-        simplicity()({"price": price})
+        simplicity().bits(worlds.data_vars)
