@@ -11,14 +11,15 @@ there.
 """
 
 import numpy as np
-from scipy import fft, special
+from scipy import fft
+
+from inference.arrays.cells import ROBUST
 
 __all__ = ["STEPS", "bandwidth", "binned", "kernel_sums", "smoothed", "sums_at"]
 
 STEPS = 4
 """Grid points in a bandwidth."""
 _REACH = 5 * STEPS
-_ROBUST = 2 * special.ndtri(0.75)
 _TIED, _ATOM, _LATTICE_WIDTH = 0.9, 0.1, 0.75
 
 
@@ -64,7 +65,7 @@ def bandwidth(ranked: np.ndarray, effective: float) -> float:
     quarter, size = len(rest) / 4, len(rest)
     low, high = rest[int(quarter)], rest[min(int(3 * quarter), size - 1)]
     deviation = rest.std()
-    spread = min(deviation, (high - low) / _ROBUST) if high > low else deviation
+    spread = min(deviation, (high - low) / ROBUST) if high > low else deviation
     chosen = 0.9 * spread * effective**-0.2
     return float(max(chosen, _LATTICE_WIDTH * _gap(values, met, len(ranked))))
 
