@@ -79,8 +79,8 @@ class Event:
 
     @property
     def peaks(self) -> np.ndarray:
-        """Where there is any mass."""
-        return np.flatnonzero(self._masses).astype(float)
+        """The likelier value: values next to each other are one hill."""
+        return np.array([float(np.argmax(self._masses))])
 
     @property
     def _masses(self) -> tuple[float, float]:
