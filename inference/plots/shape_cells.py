@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from inference.plots import style
@@ -47,11 +47,16 @@ def _cells(da: xr.DataArray) -> np.ndarray:
     return np.asarray(da.transpose(MEASUREMENT, _DESCRIPTOR).values)
 
 
+def _tint(color: str, share: float) -> tuple[float, ...]:
+    """Mix a colour with white: one that shows what is below would be darker on every other row."""
+    return tuple(1 - share * (1 - part) for part in to_rgb(color))
+
+
 def draw_shade(da: xr.DataArray, target: Axes, look: str, **_: Any) -> Artist:
     """Shade the cells of significant changes in one direction, by their strength."""
     strength = _cells(da)
     places = np.argwhere(np.isfinite(strength))
-    faces = [to_rgba(LOOKS[look][0], SHADES[int(strength[row, column])]) for row, column in places]
+    faces = [_tint(LOOKS[look][0], SHADES[int(strength[row, column])]) for row, column in places]
     return target.add_collection(_boxes(places, facecolors=faces, lw=0, zorder=1.5), autolim=False)
 
 
@@ -82,20 +87,20 @@ def _law(da: xr.DataArray, which: str) -> np.ndarray:
     return np.asarray(da.sel(number=f"rearranged_{which}").values)
 
 
-def draw_bar(da: xr.DataArray, target: Axes, full: float, **_: Any) -> Artist:
-    """Draw the rearranged tv, filled where it is significant; the full length is `full`."""
+def draw_bar(da: xr.DataArray, target: Axes, **_: Any) -> Artist:
+    """Draw the rearranged tv, filled where it is significant; the full length is 1."""
     left, length = _span(target)
     tv, p = np.maximum(_law(da, "tv"), 0.0), _law(da, "p")
     rows = np.flatnonzero(tv > 0)
-    boxes = [Rectangle((left, row - 0.2), length * tv[row] / full, 0.4) for row in rows]
+    boxes = [Rectangle((left, row - 0.2), length * tv[row], 0.4) for row in rows]
     faces = [style.LET_IN_COLOR if p[row] <= LEVEL else "white" for row in rows]
     look: dict[str, Any] = {"edgecolors": style.LET_IN_COLOR, "linewidths": 0.8, "zorder": 2}
     return target.add_collection(PatchCollection(boxes, facecolors=faces, **look), autolim=False)
 
 
-def draw_floor(da: xr.DataArray, target: Axes, full: float, **_: Any) -> Artist:
+def draw_floor(da: xr.DataArray, target: Axes, **_: Any) -> Artist:
     """Mark what the same world would show."""
     left, length = _span(target)
-    floor = left + length * _law(da, "floor") / full
+    floor = left + length * _law(da, "floor")
     rows = np.arange(floor.size)
     return target.vlines(floor, rows - 0.34, rows + 0.34, color=style.INK, lw=1.0, zorder=3)

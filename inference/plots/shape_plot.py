@@ -65,6 +65,7 @@ _HEADS = {
 }
 _COLUMN, _ROW = 0.68, 0.27
 """Inches."""
+_TINY = 1e-12
 _STRONG = (5.0, 15.0)
 """Standard errors from which an arrow and its shade grow."""
 _GROUP_LOOK = {"color": style.INK, "fontsize": 8.5}
@@ -73,8 +74,8 @@ _HOW_TO_READ = (
     "5%); a dot: no more than noise. Shades and arrows grow with the standard errors. Places "
     "and widths in the erased world's scale, spread as a share of the erased world's, peaks "
     "counted, entropy in nats, tails by their index. Rearranged tv: the least total variation "
-    "over all relabellings of worlds; filled where p ≤ 0.05, and a tick at what the same world "
-    "would show."
+    "over all relabellings of worlds, from 0 to 1; filled where p ≤ 0.05, and a tick at what the "
+    "same world would show. Neither it nor entropy sees worlds that change places."
 )
 
 
@@ -136,14 +137,15 @@ def plot_shape(
     """
     refuse_counts(1, max_rows=max_rows, max_panels=max_panels)
     whole = asked(
-        found,
+        _with_dims(found),
         "shape",
         _NEEDED,
         disciples=disciples,
         measurements=measurements,
         compared=True,
     )
-    whole = whole.sel({_DESCRIPTOR: _columns(whole, descriptors)})
+    every, shown = whole, _columns(whole, descriptors)
+    whole = whole.sel({_DESCRIPTOR: shown})
     kept = _surest(whole, max_rows, max_panels)
     letters, said = footnotes(kept["reason"].values)
     kept = kept.assign(letter=(kept["reason"].dims, letters))
@@ -151,6 +153,7 @@ def plot_shape(
     notes = [
         _HOW_TO_READ,
         *said,
+        *_left_out(every, shown),
         *picked(kept.sizes[MEASUREMENT], whole.sizes[MEASUREMENT], "measurements", which),
         *picked(kept.sizes[DISCIPLE], whole.sizes[DISCIPLE], "disciples", which),
     ]
@@ -177,6 +180,31 @@ def _picture(kept: xr.Dataset, notes: list[str], size: tuple[float, float]) -> a
         )
         style.verbatim(table.viz["figure"].item().texts)
     return table
+
+
+def _with_dims(found: xr.Dataset) -> xr.Dataset:
+    """Give back the dims of what one disciple, measurement or descriptor was taken out of."""
+    if not isinstance(found, xr.Dataset):
+        return found
+    whole = [str(name) for name in found.data_vars if str(name).startswith("rearranged")]
+    for dim in (DISCIPLE, MEASUREMENT, _DESCRIPTOR):
+        if dim in found.coords and dim not in found.dims:
+            law = {name: found[name].drop_vars(dim) for name in whole}
+            found = found.expand_dims(dim)
+            found = found.assign(law) if dim == _DESCRIPTOR else found
+    return found
+
+
+def _left_out(found: xr.Dataset, shown: list[str]) -> list[str]:
+    """Say how many descriptors are not shown, and what changes in them."""
+    others = found.drop_sel({_DESCRIPTOR: shown})
+    if not others.sizes[_DESCRIPTOR]:
+        return []
+    count = int(_significant(others).sum())
+    return [
+        f"{len(shown)} of {found.sizes[_DESCRIPTOR]} descriptors are shown; in the others, "
+        f"{count or 'no'} significant change{'' if count == 1 else 's'} (descriptors=)."
+    ]
 
 
 def _columns(found: xr.Dataset, descriptors: Sequence[str] | str | None) -> list[str]:
@@ -207,14 +235,20 @@ def _significant(found: xr.Dataset) -> xr.DataArray:
 
 def _surest(found: xr.Dataset, max_rows: int, max_panels: int) -> xr.Dataset:
     """Sort rows by their surest change; leave disciples in the order they came."""
-    errors, sure = _errors(found).fillna(0.0), _significant(found)
+    errors = _errors(found).fillna(0.0)
+    floors = (found["rearranged_tv"] / found["rearranged_floor"].clip(min=_TINY)).fillna(0.0)
+    sure = errors.where(_significant(found), 0.0).max(_DESCRIPTOR)
+    moved = floors.where(found["rearranged_p"] <= LEVEL, 0.0)
+    sure = sure.where(sure > moved, moved)
+    largest = errors.max(_DESCRIPTOR)
+    every = largest.where(largest > floors, floors)
 
     def kept(dim: str, limit: int) -> np.ndarray:
-        others = [other for other in errors.dims if other != dim]
-        return most(errors.where(sure, 0.0).max(others).values, errors.max(others).values, limit)
+        other = MEASUREMENT if dim == DISCIPLE else DISCIPLE
+        return most(sure.max(other).values, every.max(other).values, limit)
 
     panels = np.sort(kept(DISCIPLE, max_panels))
-    errors, sure = errors.isel({DISCIPLE: panels}), sure.isel({DISCIPLE: panels})
+    sure, every = sure.isel({DISCIPLE: panels}), every.isel({DISCIPLE: panels})
     return found.isel({DISCIPLE: panels, MEASUREMENT: kept(MEASUREMENT, max_rows)})
 
 
@@ -251,10 +285,8 @@ def _draw(table: azp.PlotCollection, drawn: xr.Dataset, kept: xr.Dataset) -> Non
     table.map(draw_shade, "shade", data=cells)
     table.map(draw_arrow, "arrow", data=cells)
     table.map(draw_hatch, "unknown", data=drawn[["unknown"]], ignore_aes={"look"})
-    lengths = law["law"].sel(number=["rearranged_tv", "rearranged_floor"]).values
-    full = max(0.1, float(np.nan_to_num(lengths).max()))
-    table.map(draw_bar, "bar", data=law, ignore_aes={"look"}, full=full)
-    table.map(draw_floor, "floor", data=law, ignore_aes={"look"}, full=full)
+    table.map(draw_bar, "bar", data=law, ignore_aes={"look"})
+    table.map(draw_floor, "floor", data=law, ignore_aes={"look"})
 
 
 def _dress(axes: Axes, one: xr.Dataset, name: str) -> None:
@@ -296,7 +328,10 @@ def _texts(one: xr.Dataset) -> list[tuple[tuple[int, int], str, str]]:
         if known and not sure[row, column] and np.isfinite(q[row, column]):
             written = "•"
         ink = style.ERASED_COLOR if written == "•" else style.INK
-        found.append(((row, column), written + str(letter[row, column]), ink))
+        note = str(letter[row, column])
+        # A letter next to an exponent would be read as a part of it.
+        gap = "\u2009" if note and "×10" in written else ""
+        found.append(((row, column), written + gap + note, ink))
     return found
 
 

@@ -128,7 +128,33 @@ def test_arrows_and_shades_grow_with_the_standard_errors(drawing):
     by_row = dict(zip(sizes.get_offsets()[:, 1], sizes.get_sizes(), strict=True))
     assert by_row[0] > by_row[1] > by_row[2]
     shade = table.viz["shade"]["strength"].sel(disciple="greedy", direction="up").item()
-    assert len(np.unique(shade.get_facecolors()[:, 3])) == 3
+    assert len(np.unique(shade.get_facecolors(), axis=0)) == 3
+    assert (shade.get_facecolors()[:, 3] == 1).all(), "stripes do not show through"
+
+
+def test_one_of_everything_is_a_table_of_one_cell(drawing):
+    found = made(["greedy", "modest"], ["a", "b"])
+    put(found, "greedy", "a", "mean", 2.0)
+    for chosen in ({"descriptor": "mean"}, {"disciple": "greedy"}, {"measurement": "a"}):
+        table = drawing(plot_shape, found.sel(chosen))
+        assert "+2" in [text.get_text() for text in np.ravel(table.viz["plot"].values)[0].texts]
+
+
+def test_it_says_what_is_left_out_and_what_shapes_do_not_see(drawing):
+    found = made(["greedy"], ["a"])
+    put(found, "greedy", "a", "sixth", 2.0)
+    said = words(drawing(plot_shape, found, descriptors="mean"))
+    assert f"1 of {found.sizes['descriptor']} descriptors" in said
+    assert "1 significant change " in said
+    assert "change places" in said
+
+
+def test_a_row_that_only_its_whole_law_tells_is_not_cut(drawing):
+    found = made(["greedy"], ["a", "b", "c"])
+    at = {"disciple": "greedy", "measurement": "c"}
+    found["rearranged_tv"].loc[at] = 0.5
+    found["rearranged_p"].loc[at] = 0.001
+    assert labels(drawing(plot_shape, found, max_rows=1), "greedy") == ["c"]
 
 
 def test_up_and_down_can_be_told_apart_without_colour(drawing, found):
