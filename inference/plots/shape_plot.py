@@ -144,6 +144,7 @@ def plot_shape(
         measurements=measurements,
         compared=True,
     )
+    whole = whole.transpose(DISCIPLE, MEASUREMENT, _DESCRIPTOR, ...)
     every, shown = whole, _columns(whole, descriptors)
     whole = whole.sel({_DESCRIPTOR: shown})
     kept = _surest(whole, max_rows, max_panels)

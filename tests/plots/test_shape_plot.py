@@ -140,6 +140,21 @@ def test_one_of_everything_is_a_table_of_one_cell(drawing):
         assert "+2" in [text.get_text() for text in np.ravel(table.viz["plot"].values)[0].texts]
 
 
+def test_numbers_stand_in_their_own_rows_however_the_dims_are_ordered(drawing):
+    found = made(["greedy"], ["a", "b", "c"])
+    for label, change in (("a", 2.0), ("b", 3.0), ("c", 4.0)):
+        put(found, "greedy", label, "spread", change)
+    usual = written(drawing(plot_shape, found, descriptors="spread"), "greedy")
+    assert (usual["a", 0], usual["b", 0], usual["c", 0]) == ("+2", "+3", "+4")
+    for other in (found.sel(descriptor="spread"), found.transpose()):
+        table = drawing(plot_shape, other, descriptors="spread")
+        assert written(table, "greedy") == usual
+        sizes = table.viz["arrow"]["strength"].sel(disciple="greedy", direction="up").item()
+        assert sorted(map(tuple, sizes.get_offsets().round(2).tolist())) == [
+            (-0.39, row) for row in range(3)
+        ]
+
+
 def test_it_says_what_is_left_out_and_what_shapes_do_not_see(drawing):
     found = made(["greedy"], ["a"])
     put(found, "greedy", "a", "sixth", 2.0)
