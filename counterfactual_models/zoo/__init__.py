@@ -1,6 +1,6 @@
 """Worlds that ship with the library, one a file, with the truth wherever it has a closed form."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -8,7 +8,10 @@ from typing import Any
 from counterfactual_models.errors import WorldError, nearest
 from counterfactual_models.utilities import Utility
 
-__all__ = ["Example", "load", "names"]
+__all__ = ["LEVELS", "Example", "load", "names"]
+
+LEVELS = ("chosen", "low", "middle", "high")
+"""How great an impact is; `chosen` is low, and does what is wanted: the one to choose."""
 
 _NAMES = (
     "collapse",
@@ -46,6 +49,16 @@ class Example:
         Labels for axes, passed on to inference.
     settings
         Settings at which an audit of this world is worth reading.
+    truth
+        Disciple -> how great its impact really is: one of :data:`LEVELS`. Who is not named is
+        shown by the test-bed, and not judged.
+    alternatives
+        Datum -> the evidences that there might have been instead, a datum changed in each: what a
+        datum is good for is how far the future moves with it.
+    tabular
+        The states and moves, where there are finitely many (`counterfactual_models.zoo.tabular`).
+    case
+        Number and source of the case, as "T05, Armstrong 2012".
     """
 
     name: str
@@ -58,6 +71,23 @@ class Example:
     coords: Mapping[str, Any] = field(default_factory=dict)
     dims: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    truth: Mapping[str, str] = field(default_factory=dict)
+    alternatives: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    tabular: Any = None
+    case: str = ""
+
+    def __post_init__(self) -> None:
+        for disciple, level in self.truth.items():
+            if disciple not in self.disciples:
+                raise WorldError(
+                    f"the truth of {self.name!r} speaks of {disciple!r}, who is no disciple. "
+                    + nearest(disciple, self.disciples)
+                )
+            if level not in LEVELS:
+                raise WorldError(
+                    f"the truth of {disciple!r} in {self.name!r} is {level!r}. "
+                    + nearest(str(level), LEVELS)
+                )
 
 
 def names() -> tuple[str, ...]:
