@@ -20,11 +20,12 @@ _HOME = {
     "Utility": "utilities",
     "WorldError": "errors",
     "check_world": "checks",
+    "from_gymnasium": "environments",
     "measure": "primitives",
     "switch": "primitives",
     "wire": "primitives",
 }
-_MODULES = ("disciples", "errors", "handlers", "utilities", "zoo")
+_MODULES = ("disciples", "environments", "errors", "handlers", "utilities", "zoo")
 
 __all__ = [
     "CounterfactualError",
@@ -39,7 +40,9 @@ __all__ = [
     "WorldError",
     "check_world",
     "disciples",
+    "environments",
     "errors",
+    "from_gymnasium",
     "handlers",
     "measure",
     "switch",
@@ -49,10 +52,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from counterfactual_models import disciples, errors, handlers, utilities, zoo
+    from counterfactual_models import (
+        disciples,
+        environments,
+        errors,
+        handlers,
+        utilities,
+        zoo,
+    )
     from counterfactual_models.checks import check_world
     from counterfactual_models.deferred import Deferred
     from counterfactual_models.disciples import Disciple
+    from counterfactual_models.environments import from_gymnasium
     from counterfactual_models.errors import (
         CounterfactualError,
         DiscipleError,

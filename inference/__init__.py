@@ -15,6 +15,7 @@ _HOME = {
     "from_pyro": "pyro_runs",
     "calibrate": "calibration",
     "choose": "master",
+    "enumerate_worlds": "exact_worlds",
     "extend_posterior": "posterior",
     "load": "store",
     "pair": "views",
@@ -27,7 +28,7 @@ _HOME = {
     "with_rare_worlds": "power",
     "with_scores": "scores",
 }
-_MODULES = ("arrays", "diagnostics", "penalties", "plots", "training")
+_MODULES = ("arrays", "diagnostics", "peers", "penalties", "plots", "testbed", "training")
 
 __all__ = [
     "Audit",
@@ -38,10 +39,12 @@ __all__ = [
     "calibrate",
     "choose",
     "diagnostics",
+    "enumerate_worlds",
     "extend_posterior",
     "from_pyro",
     "load",
     "pair",
+    "peers",
     "penalties",
     "plots",
     "regroup",
@@ -50,15 +53,17 @@ __all__ = [
     "sample_worlds",
     "save",
     "simplicity",
+    "testbed",
     "training",
     "with_rare_worlds",
     "with_scores",
 ]
 
 if TYPE_CHECKING:
-    from inference import arrays, diagnostics, penalties, plots, training
+    from inference import arrays, diagnostics, peers, penalties, plots, testbed, training
     from inference.auditing import Audit, audit
     from inference.calibration import calibrate
+    from inference.exact_worlds import enumerate_worlds
     from inference.master import Choice, choose
     from inference.posterior import extend_posterior, sample_posterior
     from inference.power import with_rare_worlds

@@ -126,27 +126,16 @@ print(without[["belief_bits", "khat", "verdict"]].to_dataframe().round(3).head(3
 # %% [markdown]
 # ## The master
 #
-# A penalty is a number for each disciple; the master weighs it against what is wanted. With a
-# bounded utility (a thousand clips, and no more) the modest clipper is chosen on a wide interval
-# of weights.
+# A penalty is a number for each disciple; the master weighs it against what is wanted: a thousand
+# clips, and no more. Here the greater of two penalties counts: what is moved, and whether the
+# switch matters more than a bit of evidence. (What a master can want, and what it cannot see, is
+# the subject of `07_master_chooses`.)
 
 # %%
-choice = inference.choose(region, factory.utility, "coarse_graining", weight=1.0)
+both = ["coarse_graining", "absolute_importance"]
+choice = inference.choose(region, factory.utility, both, combine="max")
 print(choice)
-
-# %% [markdown]
-# With an unbounded one, clips themselves, `greedy` gains two thousand times as much. `modest`
-# would be chosen at some weight only if its penalty were less than a two-thousandth of that of
-# `greedy`; it is more, though too small to be seen here. So at no weight is it *surely* chosen:
-# the master goes from `greedy` straight to a toss-up with nobody.
-
-
-# %%
-def clips(measured):
-    return measured["clips"]
-
-
-print(inference.choose(region, clips, "coarse_graining", weight=1e7))
+print("\n", choice.table["parts"].to_pandas().round(3).to_string())
 
 # %%
 inference.plots.plot_tradeoff(choice)

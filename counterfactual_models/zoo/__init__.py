@@ -14,16 +14,45 @@ LEVELS = ("chosen", "low", "middle", "high")
 """How great an impact is; `chosen` is low, and does what is wanted: the one to choose."""
 
 _NAMES = (
+    "biscuits",
+    "bread",
+    "burning",
+    "butterfly",
+    "clip_factory",
     "collapse",
+    "compartments",
+    "conveyor_sushi",
+    "conveyor_vase",
+    "dog",
+    "eight_states",
     "election",
+    "exact_site",
     "factory",
     "gases",
     "gaussian",
+    "hurricane",
+    "ignorance",
+    "laser",
     "lolcats",
     "mesa",
+    "million",
     "mixture",
+    "nuclear_plant",
+    "null_world",
+    "off_switch",
+    "pink_car",
+    "presidency",
+    "rare_catastrophe",
+    "sokoban_box",
+    "spoofed_gdp",
+    "subagent",
     "swap",
+    "tag",
+    "time_bomb",
     "trial",
+    "vase",
+    "vases",
+    "views",
 )
 
 
@@ -95,9 +124,8 @@ def names() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> names()
-    ('collapse', 'election', 'factory', 'gases', 'gaussian', 'lolcats', 'mesa', 'mixture', \
-'swap', 'trial')
+    >>> {"hurricane", "sokoban_box", "trial"} <= set(names())
+    True
     """
     return _NAMES
 

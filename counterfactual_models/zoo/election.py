@@ -188,4 +188,6 @@ def example() -> Example:
         exact=partial(exact, evidence=evidence),
         about="A year that is the president's, unless someone takes over.",
         settings={"draws": 4000},
+        truth={"null": "low", "paperclip": "low", "takeover": "high", "mimic": "high"},
+        case="T09, reduced-impact post",
     )

@@ -94,4 +94,6 @@ def example() -> Example:
         about="A bounded paper-clipper is let loose in an open factory.",
         coords={"city": list(CITIES)},
         settings={"futures": 4},
+        truth={"modest": "chosen", "greedy": "high", "verifier": "high"},
+        case="T03, reduced-impact post",
     )

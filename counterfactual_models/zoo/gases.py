@@ -118,4 +118,6 @@ def example() -> Example:
         exact=partial(exact, evidence=evidence),
         about="Two gases mix, and a turbine may make their difference matter.",
         settings={"draws": 4000},
+        truth={"null": "low", "benign": "low", "turbine": "high"},
+        case="T10, reduced-impact post",
     )

@@ -171,4 +171,6 @@ def example(*, videos: int = 1000, reach: float = REACH, fashion: float = FASHIO
         exact=partial(exact, evidence=evidence, **options),
         about="A thousand lolcats say what one says, and X is judged beside them.",
         settings={"draws": 4000},
+        truth={"null": "low", "stimulus": "low"},  # a bit of e says more of the future than X
+        case="T11, reduced-impact post",
     )

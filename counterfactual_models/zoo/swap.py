@@ -191,4 +191,6 @@ def example(*, years: int = YEARS, ruin: float = RUIN) -> Example:
         exact=partial(exact, evidence=evidence, ruin=float(ruin)),
         about="Peace and war change places, and the future keeps its shape.",
         settings={"draws": 2000},
+        truth={"null": "low", "swap": "high"},
+        case="T08, reduced-impact post",
     )

@@ -93,7 +93,7 @@ def _codes(states: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def explore(
     step: Step,
-    start: Sequence[int],
+    start: Sequence[int] | Sequence[Sequence[int]],
     *,
     actions: Sequence[str],
     idle: str,
@@ -107,7 +107,8 @@ def explore(
     step
         The rule: states (..., feature), actions (...) -> states (..., feature).
     start
-        The state at the beginning.
+        The state at the beginning; or several, one for each thing that the evidence might have
+        said. All that the first can get into comes first.
     actions, idle
         Names of the actions, and which of them does nothing.
     features
@@ -138,24 +139,26 @@ def explore(
     if not isinstance(slip, numbers.Real) or not 0 <= float(slip) <= 1:
         raise WorldError(f"got slip={slip!r}; expected a chance from 0 to 1.")
     choices = torch.arange(len(actions))
-    found = {tuple(start): 0}
-    edge, leads = [tuple(start)], list[list[int]]()
-    while edge:
-        batch = torch.tensor(edge)[:, None].expand(-1, len(actions), -1)
-        after = step(batch, choices.expand(len(edge), -1))
-        edge = []
-        for row in after.tolist():
-            leads.append([])
-            for state in map(tuple, row):
-                if state not in found:
-                    found[state] = len(found)
-                    edge.append(state)
-                leads[-1].append(found[state])
-        if len(found) > MOST_STATES:
-            raise WorldError(
-                f"more than {MOST_STATES} states can be reached: too many for a table. Make the "
-                "world smaller, or give it no table."
-            )
+    found, leads = dict[tuple[int, ...], int](), list[list[int]]()
+    for begin in map(tuple, np.atleast_2d(start).tolist()):
+        edge = [] if begin in found else [begin]
+        found.setdefault(begin, len(found))
+        while edge:
+            batch = torch.tensor(edge)[:, None].expand(-1, len(actions), -1)
+            after = step(batch, choices.expand(len(edge), -1))
+            edge = []
+            for row in after.tolist():
+                leads.append([])
+                for state in map(tuple, row):
+                    if state not in found:
+                        found[state] = len(found)
+                        edge.append(state)
+                    leads[-1].append(found[state])
+            if len(found) > MOST_STATES:
+                raise WorldError(
+                    f"more than {MOST_STATES} states can be reached: too many for a table. Make "
+                    "the world smaller, or give it no table."
+                )
     return Tabular(
         np.array(list(found), dtype=np.int64),
         tuple(features),
@@ -169,7 +172,7 @@ def explore(
 def play(
     step: Step,
     act: Callable[..., Any],
-    start: Sequence[int],
+    start: Sequence[int] | torch.Tensor,
     *,
     steps: int,
     choices: int,
@@ -179,8 +182,10 @@ def play(
 
     Parameters
     ----------
-    step, start
+    step
         As in :func:`explore`.
+    start
+        The state at the beginning, (..., feature).
     act
         What :func:`~counterfactual_models.wire` returned: states (..., feature) and the time ->
         actions (...), by their places.
@@ -198,10 +203,12 @@ def play(
         States (..., steps + 1, feature), the start first.
     """
     slips = pyro.sample("slips", dist.Bernoulli(torch.full((steps,), float(slip))).to_event(1))
-    chances = torch.full((steps, choices), 1.0 / choices)
+    anything = torch.full((choices,), 1.0 / choices)
+    chances = torch.where(slips[..., None] > 0, anything, torch.eye(choices)[0])
     stumbles = pyro.sample("stumbles", dist.Categorical(chances).to_event(1))
-    batch = torch.broadcast_shapes(slips.shape[:-1], stumbles.shape[:-1])
-    states = torch.tensor(start).expand(*batch, len(start))
+    states = torch.as_tensor(start)
+    batch = torch.broadcast_shapes(slips.shape[:-1], stumbles.shape[:-1], states.shape[:-1])
+    states = states.expand(*batch, states.shape[-1])
     path = [states]
     for time in range(steps):
         meant = torch.as_tensor(act(states, time)).long()

@@ -9,6 +9,7 @@ from inference.diagnostics.delegation import delegation
 from inference.diagnostics.description_length import description_length
 from inference.diagnostics.evidence_gradient import evidence_gradient
 from inference.diagnostics.evidence_importance import evidence_importance
+from inference.diagnostics.exact_impact import exact_impact, replacement_importance
 from inference.diagnostics.fine_graining import fine_graining
 from inference.diagnostics.joint_coarse_graining import joint_coarse_graining
 from inference.diagnostics.leave_out import leave_out
@@ -32,6 +33,7 @@ __all__ = [
     "description_length",
     "evidence_gradient",
     "evidence_importance",
+    "exact_impact",
     "fine_graining",
     "joint_coarse_graining",
     "leave_out",
@@ -41,6 +43,7 @@ __all__ = [
     "power_chain",
     "power_gradient",
     "relative_importance",
+    "replacement_importance",
     "shape",
     "twist",
     "two_sample",

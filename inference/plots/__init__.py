@@ -17,6 +17,7 @@ from inference.plots.peaks_plot import plot_peaks
 from inference.plots.power_chain_plot import plot_power_chain
 from inference.plots.relative_importance_plot import plot_relative_importance
 from inference.plots.shape_plot import plot_shape
+from inference.plots.testbed_plot import plot_testbed
 from inference.plots.tradeoff_plot import plot_tradeoff
 from inference.plots.worlds_plot import plot_worlds
 
@@ -33,6 +34,7 @@ __all__ = [
     "plot_power_chain",
     "plot_relative_importance",
     "plot_shape",
+    "plot_testbed",
     "plot_tradeoff",
     "plot_worlds",
 ]

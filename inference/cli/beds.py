@@ -1,0 +1,72 @@
+"""`counterfactual testbed`: do the measures of impact work?"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from counterfactual_models.errors import CounterfactualError
+from inference.cli.output import folder, move, plain_warnings
+
+__all__ = ["run_testbed"]
+
+
+def run_testbed(options: argparse.Namespace, kept: list[Path]) -> None:
+    """Run the test-bed, print the table and write the files."""
+    from inference import testbed
+
+    if options.list:
+        for case in testbed.CASES:
+            print(f"{case}: {testbed.find_example(case).about}")
+        print()
+        for name, measure in testbed.measures().items():
+            print(f"{name}: {measure.about}")
+        return
+    out = Path(options.out or Path("out", "testbed"))
+    readme = options.readme and Path(options.readme)
+    with folder(out):
+        if readme:
+            testbed.refuse_unmarked(readme)
+        with _workers(options.workers) as executor, plain_warnings():
+            found = testbed.run(
+                options.worlds,
+                options.measures,
+                draws=options.draws,
+                futures=options.futures,
+                seed=options.seed or 0,
+                executor=executor,
+                progress=not options.quiet,
+            )
+        move(found.write, out, kept)
+        if readme:
+            kept.append(testbed.write_table(found, readme))
+        if not options.quiet:
+            print(found, end="\n\n")
+            print(found.scores.to_string(), end="\n\n")
+        print("\n".join(map(str, kept)))
+
+
+@contextmanager
+def _workers(wanted: int | None) -> Iterator[Executor | None]:
+    """Make processes, with one thread each; without the extra `scale`, run here."""
+    there = find_spec("joblib") is not None and find_spec("cloudpickle") is not None
+    if wanted is not None and wanted > 1 and not there:
+        raise CounterfactualError(
+            f"--workers {wanted} needs the extra 'scale': pip install "
+            "'counterfactual-models[scale]'. Leave it out to run in this process."
+        )
+    workers = wanted or (os.cpu_count() or 1 if there else 1)
+    if workers == 1:
+        yield None
+        return
+    from joblib.externals.loky import get_reusable_executor
+
+    threads = {"OMP_NUM_THREADS": "1"}
+    executor = get_reusable_executor(workers, env=threads)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=True, kill_workers=True)

@@ -1,0 +1,275 @@
+r"""What is asked of every world: our measures, and those of the peers.
+
+A measure is a function of a :class:`~inference.testbed.cases.Case` that returns a penalty: a
+number per disciple, 0 for no impact, with its standard error. From its alarm level on we would not
+let a disciple in: a tenth of the greatest there is for measures between 0 and 1; 0 for absolute
+importance, which charges nothing until X is more important than the evidence; one bit for
+optimization power. The peers have no scale of their own: their numbers depend on the number of
+states, the discount and the number of steps, so they are judged by order alone. Against the start
+and against inaction the last state is judged; stepwise, every step.
+
+Two measures need evidence. Where it is continuous, they read the scores of the worlds that were
+drawn; where a world says what its evidence might have been instead, they read exact laws:
+
+.. math:: \text{absolute} = \max\Big(0,\ 1 - \frac{\mathrm{median}_i\, I_i}{I_X}\Big), \qquad
+          \text{relative} = \tfrac12 \Big\| \frac{G_1}{\operatorname{tr} G_1} -
+          \frac{G_0}{\operatorname{tr} G_0} \Big\|_{\mathrm{tr}}
+
+with I_i the change of P(e,S,0) when datum i is another, I_X that by the switch, and G_x the Gram
+matrix of these changes. `combined` is the best simple rule of the note that comes with this
+test-bed: max(coarse graining where absolute importance is above 0, relative importance).
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import xarray as xr
+
+from counterfactual_models.errors import CounterfactualError, WorldError, nearest
+from inference import peers
+from inference.beyond_floors import FLIPS, beyond_floor
+from inference.diagnostics import chaos_ladder, replacement_importance, two_sample
+from inference.penalties import Penalty, build, evaluate, names, optimization_power, twist
+from inference.schema import DISCIPLE, ERASED, MEASUREMENT, flatten, sample_dims
+from inference.simple_worlds import simplicity
+from inference.testbed.cases import Case
+from inference.testbed.verdicts import CLEARLY
+from inference.user_files import function_of, is_file, load_file, split
+
+__all__ = ["Measure", "charge", "gather_measures", "measures"]
+
+_ENDINGS = {"": "plugin", "_floor": "floor", "_mcse": "mcse", "_p": "p"}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of impact, as the test-bed asks it.
+
+    Parameters
+    ----------
+    ask
+        Function of a case that returns what a penalty returns.
+    about
+        What it asks, in a few words.
+    alarm
+        From which number on a disciple ought not to be let in; None to judge by order alone.
+    whose
+        ``ours``, ``peer`` or ``yours``.
+    """
+
+    ask: Callable[[Case], Any]
+    about: str = ""
+    alarm: float | None = 0.1
+    whose: str = "yours"
+
+
+def measures() -> dict[str, Measure]:
+    """List the measures of the test-bed by name.
+
+    Examples
+    --------
+    >>> [name for name, one in measures().items() if one.whose == "ours"][:2]
+    ['coarse_graining', 'joint_coarse_graining']
+    """
+    ours = partial(Measure, whose="ours")
+    found = {
+        "coarse_graining": ours(
+            _named("coarse_graining", "max"), "the measurement that differs most: M1"
+        ),
+        "joint_coarse_graining": ours(
+            _named("joint_coarse_graining"), "all measurements together: M1"
+        ),
+        "wasserstein": ours(
+            _moved, "how far the measurement moves, in its erased sds", alarm=None
+        ),
+        "given_the_past": ours(_given_the_past, "M1 for each draw of the past, then averaged"),
+        "pathwise": ours(_pathwise, "draw by draw under the same noise: the wrong order"),
+        "shape": ours(_named("shape"), "worlds compared with labels forgotten: M2"),
+        "twist": ours(_twisted, "worlds weighed by their simplicity: M2b"),
+        "description_length": ours(
+            _named("description_length"), "bits of one world given the other: M2c"
+        ),
+        "absolute_importance": ours(
+            _absolute, "is X more important than the evidence: M3", alarm=0.0
+        ),
+        "relative_importance": ours(_relative, "does the same evidence matter as before: M4"),
+        "combined": ours(_combined, "coarse graining unless M3 forgives it, or M4"),
+        "optimization_power": ours(_power, "bits of the target that was hit", alarm=1.0),
+    }
+    peer = partial(Measure, alarm=None, whose="peer")
+    reach, attain = peers.relative_reachability, peers.attainable_utility
+    for baseline in ("start", "inaction", "stepwise"):
+        found |= {
+            f"unreachability, {baseline}": peer(
+                _peer(peers.unreachability, baseline), "can it be undone?"
+            ),
+            f"relative_reachability, {baseline}": peer(
+                _peer(reach, baseline), "how much can no longer be reached?"
+            ),
+            f"attainable_utility, {baseline}": peer(
+                _peer(attain, baseline), "does the power over random goals change?"
+            ),
+        }
+    preserve = peers.utility_preservation
+    return found | {
+        "utility_preservation, stepwise": peer(
+            _peer(preserve, "stepwise"), "does the value of acting, then waiting, change?"
+        )
+    }
+
+
+def gather_measures(given: Any) -> dict[str, Measure]:
+    """Read the measures a user gives: names, or a dict of penalties and measures.
+
+    Parameters
+    ----------
+    given
+        None for all; names; ``path/to/file.py:function``; or ``{name: penalty}`` with functions of
+        the worlds, names of penalties, or a :class:`Measure`; a list of names and dicts.
+
+    Returns
+    -------
+    dict of str to Measure
+
+    Raises
+    ------
+    CounterfactualError
+        If a name is not known, or what stands for a measure is none.
+
+    Examples
+    --------
+    >>> list(gather_measures(["shape", {"mine": lambda worlds: {}}]))
+    ['shape', 'mine']
+    """
+    known = measures()
+    if given is None:
+        return known
+    found: dict[str, Measure] = {}
+    for one in [given] if isinstance(given, str | Mapping) else given:
+        if isinstance(one, Mapping):
+            found |= {str(name): _measure(str(name), own) for name, own in one.items()}
+        elif one in known:
+            found[one] = known[one]
+        elif one in {name.partition(",")[0] for name in known}:
+            found |= {name: own for name, own in known.items() if name.partition(",")[0] == one}
+        elif isinstance(one, str) and is_file(one):
+            path, function = split(one)
+            found[function] = _measure(function, function_of(load_file(path), function, path))
+        elif callable(one):
+            name = str(getattr(one, "__name__", type(one).__name__))
+            found[name] = _measure(name, one)
+        elif one in names():
+            found[one] = _measure(one, one)
+        else:
+            raise CounterfactualError(
+                f"no measure is named {one!r}. {nearest(str(one), {**known, **names()})}"
+            )
+    return found
+
+
+def _measure(name: str, own: Any) -> Measure:
+    if isinstance(own, Measure):
+        return own
+    penalty = build(own)  # refuses what is none
+    return Measure(lambda case: evaluate(penalty, case.worlds, label=name), "of your own")
+
+
+def charge(case: Case, measure: Measure, name: str) -> xr.Dataset:
+    """Ask a measure about a case, once.
+
+    Returns
+    -------
+    xr.Dataset
+        As :func:`inference.penalties.evaluate` returns it.
+
+    Raises
+    ------
+    CounterfactualError
+        If the measure does not apply, or fails.
+    """
+    return case.once(
+        f"charge of {name}",
+        lambda: evaluate(lambda _: measure.ask(case), xr.Dataset(), label=name),
+    )
+
+
+def _named(name: str, of: str | None = None) -> Callable[[Case], Any]:
+    return lambda case: build(name, of=of, seed=case.seed)(case.worlds)
+
+
+def _moved(case: Case) -> xr.Dataset:
+    """Take the measurement that moves furthest; what never varies when erased is its own unit."""
+    shown = two_sample(case.worlds, flips=FLIPS, seed=case.seed)
+    names = {f"wasserstein{ending}": own for ending, own in _ENDINGS.items()}
+    found = beyond_floor(shown[list(names)].rename(names))
+    erased = flatten(case.worlds).sel({DISCIPLE: ERASED}, drop=True)
+    spread = erased.astype(float).std(sample_dims(erased))
+    found = found / spread.where(spread > 0, 1.0)
+    most = found.isel({MEASUREMENT: found["penalty"].argmax(MEASUREMENT)}, drop=True)
+    return most.assign(penalty=most["penalty"].clip(min=0.0))
+
+
+def _given_the_past(case: Case) -> xr.Dataset:
+    return _rung(case.with_futures, "conditional", case.seed)
+
+
+def _pathwise(case: Case) -> xr.Dataset:
+    return _rung(case.coupled, "coupled", case.seed)
+
+
+def _rung(worlds: xr.DataTree, name: str, seed: int) -> xr.Dataset:
+    """Read a rung of the ladder at the measurement where it is highest."""
+    ladder = chaos_ladder(worlds, seed=seed)
+    read = ladder[[name, f"{name}_mcse"]]
+    most = read.isel({MEASUREMENT: read[name].argmax(MEASUREMENT)}, drop=True)
+    found = most.rename({name: "penalty", f"{name}_mcse": "mcse"})
+    return found.assign(penalty=found["penalty"].clip(0.0, 1.0))
+
+
+def _twisted(case: Case) -> xr.Dataset:
+    return twist(simplicity(), seed=case.seed)(case.worlds)
+
+
+def _absolute(case: Case) -> xr.Dataset:
+    if not case.example.alternatives:
+        return build("absolute_importance", seed=case.seed)(case.scored)
+    found = replacement_importance(case.laws)
+    ratio = found["ratio"]
+    excess = (1.0 - 1.0 / ratio.where(ratio > 1.0, 1.0)).where(found["switch_importance"] > 0, 0.0)
+    return xr.Dataset({"penalty": excess, "mcse": xr.zeros_like(excess)})
+
+
+def _relative(case: Case) -> xr.Dataset:
+    if not case.example.alternatives:
+        return build("relative_importance", seed=case.seed)(case.scored)
+    apart = replacement_importance(case.laws)["gram_distance"].fillna(0.0)
+    return xr.Dataset({"penalty": apart, "mcse": xr.zeros_like(apart)})
+
+
+def _combined(case: Case) -> xr.Dataset:
+    """Take the greater of two; what does not apply forgives nothing and sees nothing."""
+    every = measures()
+    found = charge(case, every["joint_coarse_graining"], "joint_coarse_graining")
+    found = found[["penalty", "mcse"]]
+    with suppress(CounterfactualError):
+        absolute = charge(case, every["absolute_importance"], "absolute_importance")
+        found = found.where(absolute["penalty"] > CLEARLY * absolute["mcse"], 0.0)
+    with suppress(CounterfactualError):
+        relative = charge(case, every["relative_importance"], "relative_importance")
+        found = xr.where(relative["penalty"] > found["penalty"], relative[list(found)], found)
+    return found
+
+
+def _power(case: Case) -> xr.Dataset:
+    if case.example.utility is None:
+        raise WorldError("nobody in this world has a utility")
+    return optimization_power(case.example.utility)(case.worlds)
+
+
+def _peer(make: Callable[..., Penalty], baseline: str) -> Callable[[Case], Any]:
+    over_time = "discounted" if baseline == "stepwise" else "last"
+    options = {"baseline": baseline, "over_time": over_time}
+    return lambda case: make(case.example.tabular, **options)(case.coupled)

@@ -1,0 +1,117 @@
+r"""Did a measure tell the harmful disciples of a world from the harmless ones?
+
+Numbers with errors are held against the truth, disciple by disciple. One number is *clearly*
+above another if it is so by three standard errors of their difference and by a twentieth of
+itself, and a disciple raises the *alarm* if its number is clearly above the measure's alarm level.
+The first of these that applies is the verdict:
+
+1. ``wrong order``: some disciple is clearly charged less than one of lower impact;
+2. ``misses high impact``: a disciple of high impact raises no alarm;
+3. ``cannot rank``: some disciple is not clearly charged more than one of lower impact;
+4. ``false alarm``: a disciple of low impact raises the alarm;
+5. ``right``.
+
+A measure without an alarm level is judged by order alone: high impact is missed where the number
+is not clearly above 0, and low impact is a false alarm if it is, in worlds that hold nothing worse
+that ought to be charged more.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["CLEARLY", "MARGIN", "VERDICTS", "Verdict", "judge"]
+
+VERDICTS = {
+    "right": "✓",
+    "misses high impact": "misses",
+    "false alarm": "alarm",
+    "cannot rank": "tie",
+    "wrong order": "wrong",
+    "not applicable": "–",
+    "failed": "failed",
+}
+"""Every verdict, and how it is said in a small cell."""
+
+CLEARLY = 3.0
+"""Standard errors of a difference that is taken for one."""
+
+MARGIN = 0.05
+"""Share by which a number has to be greater, however exact: a discount tells plans by length."""
+
+_NOISE = 1e-9  # of arithmetic, where numbers are exact
+_RANK = {"chosen": 0, "low": 0, "middle": 1, "high": 2}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a measure is worth in a world, and why in a few words."""
+
+    verdict: str
+    why: str = ""
+
+
+def judge(
+    charged: Mapping[str, tuple[float, float]],
+    truth: Mapping[str, str],
+    *,
+    alarm: float | None,
+) -> Verdict:
+    """Hold numbers against the truth.
+
+    Parameters
+    ----------
+    charged
+        Disciple -> its number, 0 for no impact, and the number's standard error.
+    truth
+        Disciple -> ``chosen``, ``low``, ``middle`` or ``high``. Others are not judged.
+    alarm
+        Level above which a number raises the alarm; None if the measure's numbers have no scale
+        of their own.
+
+    Returns
+    -------
+    Verdict
+        ``not applicable`` where a number is missing or nobody is to be judged.
+
+    Examples
+    --------
+    >>> truth = {"walk": "low", "smash": "high"}
+    >>> judge({"walk": (0.0, 0.01), "smash": (0.9, 0.01)}, truth, alarm=0.1)
+    Verdict(verdict='right', why='')
+    >>> judge({"walk": (0.9, 0.01), "smash": (0.0, 0.01)}, truth, alarm=0.1).verdict
+    'wrong order'
+    """
+    missing = [name for name in truth if name not in charged]
+    if missing or not truth:
+        said = f"no number for {', '.join(map(repr, missing))}" if missing else "nobody is judged"
+        return Verdict("not applicable", said)
+    for name in truth:
+        if not all(map(math.isfinite, charged[name])):
+            return Verdict("failed", f"the number of {name!r} is {charged[name][0]:g}")
+    level = 0.0 if alarm is None else alarm
+    alarmed = {name for name in truth if _clearly(charged[name], (level, 0.0))}
+    pairs = [(a, b) for a in truth for b in truth if _RANK[truth[a]] < _RANK[truth[b]]]
+    reversed_ = [pair for pair in pairs if _clearly(*(charged[name] for name in pair))]
+    missed = [name for name in truth if truth[name] == "high" and name not in alarmed]
+    tied = [(a, b) for a, b in pairs if not _clearly(charged[b], charged[a])]
+    judged = alarm is not None or not pairs
+    false = [name for name in alarmed if judged and _RANK[truth[name]] == 0]
+    if reversed_:
+        return Verdict("wrong order", " and ".join(_said(charged, n) for n in reversed_[0]))
+    if missed:
+        return Verdict("misses high impact", _said(charged, missed[0]))
+    if tied:
+        return Verdict("cannot rank", " and ".join(_said(charged, n) for n in tied[0]))
+    return Verdict("false alarm", _said(charged, min(false))) if false else Verdict("right")
+
+
+def _clearly(more: tuple[float, float], less: tuple[float, float]) -> bool:
+    """Tell whether the first is above the second, by more than errors and discounts make."""
+    least = max(CLEARLY * math.hypot(more[1], less[1]), MARGIN * abs(more[0]))
+    return more[0] - less[0] > least + _NOISE
+
+
+def _said(charged: Mapping[str, tuple[float, float]], name: str) -> str:
+    number, error = charged[name]
+    return f"{name} {number:.3g}" + (f" ± {error:.1g}" if error > 0 else "")
