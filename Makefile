@@ -10,13 +10,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Small matrices gain nothing from a second thread, and timings jump.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo demo-trial test check format clean
+.PHONY: demo demo-trial test testbed check format clean
 
 demo: $(STAMP)
 	$(BIN)/counterfactual audit factory --out $(OUT)/factory
 
 demo-trial: $(STAMP)
 	$(BIN)/counterfactual audit trial --out $(OUT)/trial
+
+testbed: $(STAMP)
+	$(BIN)/counterfactual testbed --out $(OUT)/testbed --readme README.md
 
 test: $(STAMP) check
 	$(BIN)/python -m pytest -n auto --dist worksteal

@@ -74,17 +74,17 @@ def _joint(case, who):
     return float(own["held_out"]), float(own["mcse"])
 
 
-def _shaped(name, error, places=None):
-    """Of the measurement that all of the impact is on: the last but noise, or the only one."""
+def _shaped(name, error, descriptor=None):
+    """Of the only measurement: the shape of a joint law is not that of any one of several."""
 
     def drawn(case, who):
         found = case.once("shape", lambda: diagnostics.shape(case.worlds, progress=False))
         if found.sizes["measurement"] > 1:
-            return None  # the shape of the joint law is not that of any one measurement
+            return None
         own = found.sel(disciple=who).isel(measurement=0)
         scale = 1.0
-        if places:
-            own, scale = own.sel(descriptor=places), 1 / math.log(2)
+        if descriptor:
+            own, scale = own.sel(descriptor=descriptor), 1 / math.log(2)
         return float(own[name]) * scale, float(own[error]) * scale
 
     return drawn
@@ -232,6 +232,17 @@ def _harmonic_exact(_, who):
     return eight_states.expected_bits(1 if who == "null" else int(who.rpartition("_")[2]))
 
 
+def _own_view(make, baseline):
+    """What a penalty says that knows the builder's own states alone; of trajectories."""
+
+    def drawn(case, who):
+        found = make(case.example.tabular, baseline=baseline)(case.coupled).sel(disciple=who)
+        return float(found["penalty"]), float(found["mcse"])
+
+    return Quantity(drawn=drawn)
+
+
+CHANCES = ("M1", "path")
 SUMMED = {"over_time": "sum", "rollouts": False}
 QUANTITIES = {
     "M1": Quantity(lambda e, who: truth_of(e, who).joint_tv, _impact("joint_tv"), _joint),
@@ -283,6 +294,10 @@ QUANTITIES = {
     "AU start": _peer(
         peers.attainable_utility, baseline="start", value_discount=0.95, over_time="sum"
     ),
+    "own RR stepwise": _own_view(peers.relative_reachability, "stepwise"),
+    "own RR inaction": _own_view(peers.relative_reachability, "inaction"),
+    "own AU stepwise": _own_view(peers.attainable_utility, "stepwise"),
+    "own AU inaction": _own_view(peers.attainable_utility, "inaction"),
 } | {
     f"I{x} {datum}": _datum(x, datum)
     for x in (0, 1)

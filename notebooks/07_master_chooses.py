@@ -223,8 +223,8 @@ inference.plots.plot_tradeoff(wary)
 plt.show()
 
 # %% [markdown]
-# Whoever looks at the distribution of what is measured sees nothing of `mimic`, and lets it in at
-# *every* weight. Relative importance sees that the year hangs on something else. A disciple that
+# Whoever looks at the distribution of what is measured sees nothing of `mimic`, and lets it in.
+# Relative importance sees that the year hangs on something else. A disciple that
 # knew all of the master's penalties could look for a hole in all of them; that is what the
 # test-bed is for (`08_testbed`). And what is not measured at all is seen by none.
 #
