@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ def run_testbed(options: argparse.Namespace, kept: list[Path]) -> None:
     with folder(out):
         if readme:
             testbed.refuse_unmarked(readme)
-        with _workers(options.workers) as executor, plain_warnings():
+        with plain_warnings(), _workers(options.workers) as executor:
             found = testbed.run(
                 options.worlds,
                 options.measures,
@@ -66,7 +67,10 @@ def _workers(wanted: int | None) -> Iterator[Executor | None]:
 
     threads = {"OMP_NUM_THREADS": "1"}
     executor = get_reusable_executor(workers, env=threads)
-    try:
-        yield executor
-    finally:
-        executor.shutdown(wait=True, kill_workers=True)
+    with warnings.catch_warnings():
+        # loky renews a worker that holds more memory than at first, and says so: nothing is lost.
+        warnings.filterwarnings("ignore", message="A worker stopped", category=UserWarning)
+        try:
+            yield executor
+        finally:
+            executor.shutdown(wait=True, kill_workers=True)

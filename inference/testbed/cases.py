@@ -139,6 +139,14 @@ class Case:
         return self.once("scored", self._scored)
 
     @property
+    def has_scores(self) -> bool:
+        """Whether the evidence can be scored."""
+        try:
+            return bool(self.scored)
+        except CounterfactualError:
+            return False
+
+    @property
     def laws(self) -> xr.Dataset:
         """The exact laws of a discrete world, and of what it would be at other evidence."""
         return self.once("laws", self._enumerated)
