@@ -1,6 +1,7 @@
 """What does section 6 say in a formula, of no one disciple or of no law of measurements?"""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 from reference_routes import truth_of
@@ -9,6 +10,7 @@ from scipy import integrate
 from counterfactual_models import zoo
 from counterfactual_models.zoo import biscuits, eight_states, rare_catastrophe, views
 from counterfactual_models.zoo.grid import Plan
+from inference import peers
 from inference.testbed import find_example
 
 
@@ -28,11 +30,6 @@ def crossed(steps=20, wing=1e-12, borders=9):
 def toy_code(bits):
     """Share of K b bits that it takes to turn one law on K = 2 cells into the other, b = 8."""
     return min(1.0, bits / 16)
-
-
-def aimed():
-    truth = truth_of(find_example("hurricane(uniform=True)"), "target")
-    return truth.optimization_power(lambda outcome: outcome[0] == 7)
 
 
 def fisher(who, sign):
@@ -69,26 +66,39 @@ def cornered(plan):
     return example.exact(Plan(plan)).laws[1][(3.0, 2.0)]
 
 
-KNIFE = "biscuits"
-
-
 def win(x):
-    return truth_of(find_example(KNIFE), "biscuits").laws[x][(1.0,)]
+    return truth_of(find_example("biscuits"), "biscuits").laws[x][(1.0,)]
 
 
 def derivatives():
-    example = find_example(KNIFE)
+    example = find_example("biscuits")
     found = biscuits.slopes(example.disciples["biscuits"], example.evidence)
     return abs(found[1] / found[1].sum() - found[0] / found[0].sum()).sum() / 2
 
 
 def bound(quantile=0.1):
-    costs = rare_catastrophe.expected_loss(rare_catastrophe.Gamble(1 / quantile))
-    return costs * quantile / rare_catastrophe.expected_loss(rare_catastrophe.Gamble())
+    """Cost of the worst quantilizer over what Taylor's bound allows: E_pA c / q."""
+    cost = rare_catastrophe.expected_loss(rare_catastrophe.Gamble(1 / quantile))
+    return cost * quantile / rare_catastrophe.expected_loss(rare_catastrophe.Gamble(1.0))
 
 
-def under_median(tries):
-    return (1 - 2.0 ** -eight_states.median_bits(tries)) ** tries
+def above_median(tries):
+    """Chance that the best of N has more bits than the median says."""
+    return 1 - (1 - 2.0 ** -eight_states.median_bits(tries)) ** tries
+
+
+def both_parts():
+    """Bits of rung 6 on one ladder and rung 7 on another: 2 of 64 pairs do as well."""
+    ladders = [truth_of(find_example("eight_states"), who) for who in ("x6", "x7")]
+    off = ladders[0].laws[0]
+    as_good = sum(p * q for (a,), p in off.items() for (b,), q in off.items() if a >= 6 and b >= 7)
+    return -math.log2(as_good)
+
+
+def dreaded():
+    """Total variation of the law of war, twisted by three bits of dread."""
+    example = find_example("swap")
+    return truth_of(example, "swap").twist("war", -3 * math.log(2))[0]
 
 
 def threshold(more, rival):
@@ -96,3 +106,42 @@ def threshold(more, rival):
     example = find_example("clip_factory")
     gap = truth_of(example, "modest").joint_tv - truth_of(example, rival).joint_tv
     return more / abs(gap)
+
+
+def belt(who, baseline="stepwise", over_time="sum"):
+    """What a vase on a short belt is charged: b0, b1, broken, off; wait, take it, put it back."""
+    following = np.array([[1, 3, 1], [2, 3, 2], [2, 2, 2], [3, 3, 1]])
+    charge = peers.relative_reachability(
+        sure(following),
+        baseline=baseline,
+        value_discount=0.95,
+        rollouts=False,
+        over_time=over_time,
+    )
+    plan = {"rescue": [1, 0, 0], "offset": [1, 2, 0]}[who]
+    return charge.exact(np.tile(np.c_[plan], 4))
+
+
+def sure(following, start=0, idle=0):
+    """Dynamics of moves that are certain, (state, action) -> next state."""
+    moves = np.zeros((*following.shape, len(following)))
+    np.put_along_axis(moves, following[..., None], 1.0, axis=-1)
+    return SimpleNamespace(transitions=moves, start=start, idle=idle)
+
+
+def lost_states(plan):
+    """Share that could be reached and no longer can, without a goal: a wall stands there."""
+    table = find_example("sokoban_box").tabular
+    kept = np.flatnonzero((table.states[:, :2] != (4, 4)).any(axis=1))
+    place = np.full(len(table.states), -1)
+    place[kept] = np.arange(len(kept))
+    after = place[table.following[kept]]
+    after = np.where(after < 0, np.arange(len(kept))[:, None], after)
+    charge = peers.relative_reachability(
+        sure(after, int(place[table.start]), int(table.idle)),
+        baseline="inaction",
+        value_discount=1.0,
+        over_time="last",
+    )
+    actions = [table.actions.index(letter) for letter in plan]
+    return charge.exact(np.tile(np.c_[actions], len(kept)))

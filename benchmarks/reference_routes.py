@@ -7,7 +7,6 @@ number each; and ``drawn(case, disciple)``, an estimate and its standard error.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -69,6 +68,14 @@ def _impact(name):
 
 
 def _joint(case, who):
+    """Of one measurement by its cells; of several by classifiers, which may fall short."""
+    single = case.worlds["predictions"].dataset
+    count = sum(single[name].attrs.get("role") == "measurement" for name in single)
+    if count == 1:
+        found = case.once("cells", lambda: diagnostics.coarse_graining(case.worlds))
+        own = found.sel(disciple=who).isel(measurement=0)
+        taken_out = float(own["floor"]) ** 2 / 2  # by the floor, of a distance near 1
+        return float(own["tv"]), math.hypot(float(own["mcse"]), taken_out)
     found = case.once("joint", lambda: diagnostics.joint_coarse_graining(case.worlds))
     own = found.sel(disciple=who)
     return float(own["held_out"]), float(own["mcse"])
@@ -108,11 +115,21 @@ def _power_exact(example, who):
 
 
 def _power_drawn(case, who):
-    found = case.once(
-        "power", lambda: diagnostics.optimization_power(case.worlds, case.example.utility)
-    )
+    return _powered(case, who, case.example.utility)
+
+
+def _powered(case, who, utility):
+    found = case.once("power", lambda: diagnostics.optimization_power(case.worlds, utility))
     own = found.sel(disciple=who, summary="expected")
     return float(own["bits"]), float(own["mcse"])
+
+
+def _at_seven(example, who):
+    return truth_of(example, who).optimization_power(lambda outcome: outcome[0] == 7)
+
+
+def _at_seven_drawn(case, who):
+    return _powered(case, who, lambda measured: 1.0 * (measured["site"] == 7))
 
 
 def _divergence(example, who):
@@ -122,25 +139,29 @@ def _divergence(example, who):
     return sum(p * math.log(p / off[outcome]) for outcome, p in on.items())
 
 
+def _of_war(name, error):
+    asked = {"tv": diagnostics.coarse_graining, "rearranged_tv": diagnostics.shape}[name]
+
+    def drawn(case, who):
+        own = asked(case.worlds).sel(disciple=who, measurement="war")
+        return float(own[name]), float(own[error])
+
+    return drawn
+
+
 def _twisted(example, who):
-    """Total variation, least total variation over labels, and ratio of masses in bits."""
+    """Least total variation over labels once war is dreaded, and the masses' ratio in bits."""
     war = [truth_of(example, who).law[x][0].mean for x in (0, 1)]
     masses = [p / 8 + 1 - p for p in war]
     off, on = (p / 8 / mass for p, mass in zip(war, masses, strict=True))
     sorted_off, sorted_on = (np.sort([p, 1 - p]) for p in (off, on))
-    return on - off, abs(sorted_on - sorted_off).sum() / 2, math.log2(masses[1] / masses[0])
+    return abs(sorted_on - sorted_off).sum() / 2, math.log2(masses[1] / masses[0])
 
 
-def _twisted_drawn(name, scale=1.0):
-    def drawn(case, who):
-        found = case.once(
-            "twist", lambda: diagnostics.twist(case.worlds, lambda seen: DREAD * seen["war"])
-        )
-        own = found.sel(disciple=who, measurement="war")
-        error = {"tv": "mcse", "log_ratio": "log_ratio_mcse"}[name]
-        return float(own[name]) * scale, float(own[error]) * scale
-
-    return drawn
+def _twisted_drawn(case, who):
+    found = diagnostics.twist(case.worlds, lambda seen: DREAD * seen["war"])
+    own = found.sel(disciple=who, measurement="war")
+    return float(own["log_ratio"]) / math.log(2), float(own["log_ratio_mcse"]) / math.log(2)
 
 
 def _gram_of_scores(case, who):
@@ -189,39 +210,6 @@ def _peer(make, **options):
     return Quantity(exact, None, drawn)
 
 
-def by_hand(*, over_time, discount=1.0, baseline="stepwise"):
-    """A vase on a short belt: b0, b1, broken, off; wait, take it off, put it on again."""
-    following = np.array([[1, 3, 1], [2, 3, 2], [2, 2, 2], [3, 3, 1]])
-    moves = np.zeros((4, 3, 4))
-    np.put_along_axis(moves, following[..., None], 1.0, axis=-1)
-    world = SimpleNamespace(transitions=moves, start=0, idle=0)
-    charge = peers.relative_reachability(
-        world, baseline=baseline, value_discount=discount, rollouts=False, over_time=over_time
-    )
-    plans = {"rescue": [1, 0, 0], "offset": [1, 2, 0]}
-    return {name: charge.exact(np.tile(np.c_[plan], 4)) for name, plan in plans.items()}
-
-
-def lost_states(example, plan):
-    """States that could be reached and no longer can, without a goal: a wall stands there."""
-    table = example.tabular
-    kept = np.flatnonzero((table.states[:, :2] != (4, 4)).any(axis=1))
-    following = table.following[kept]
-    place = np.full(len(table.states), -1)
-    place[kept] = np.arange(len(kept))
-    moves = np.where(place[following] < 0, np.arange(len(kept))[:, None], place[following])
-    chances = np.zeros((*moves.shape, len(kept)))
-    np.put_along_axis(chances, moves[..., None], 1.0, axis=-1)
-    world = SimpleNamespace(
-        transitions=chances, start=int(place[table.start]), idle=int(table.idle)
-    )
-    charge = peers.relative_reachability(
-        world, baseline="inaction", value_discount=1.0, over_time="last"
-    )
-    actions = [table.actions.index(letter) for letter in plan]
-    return charge.exact(np.tile(np.c_[actions], len(kept)))
-
-
 def _harmonic(case, who):
     tail = case.worlds["predictions"]["as_good"].sel(disciple=who).values.ravel()
     bits = -np.log2(tail.astype(float))
@@ -242,11 +230,12 @@ def _own_view(make, baseline):
     return Quantity(drawn=drawn)
 
 
-CHANCES = ("M1", "path")
+CHANCES = ("M1", "path", "path of draws")
 SUMMED = {"over_time": "sum", "rollouts": False}
 QUANTITIES = {
     "M1": Quantity(lambda e, who: truth_of(e, who).joint_tv, _impact("joint_tv"), _joint),
     "path": Quantity(lambda e, who: truth_of(e, who).path, None, _rung("coupled", "coupled")),
+    "path of draws": Quantity(drawn=_rung("coupled", "coupled")),
     "M1 given noise": Quantity(
         lambda e, who: truth_of(e, who).tv_given(*truth_of(e, who).noise),
         None,
@@ -268,16 +257,18 @@ QUANTITIES = {
     "D4G": Quantity(*_importance("gram_distance")),
     "KL": Quantity(_divergence),
     "OP": Quantity(_power_exact, None, _power_drawn),
+    "OP at site 7": Quantity(_at_seven, None, _at_seven_drawn),
     "E[OP]": Quantity(_harmonic_exact, None, _harmonic),
     "W1": Quantity(lambda e, who: float(vases.transport(truth_of(e, who))[0])),
-    "war M1": Quantity(lambda e, who: truth_of(e, who).tv()[0]),
-    "war M2": Quantity(lambda e, who: truth_of(e, who).rearranged_tv()[0]),
-    "war dH": Quantity(lambda e, who: truth_of(e, who).entropy_change[0]),
-    "M2b": Quantity(lambda e, who: _twisted(e, who)[1]),
-    "twisted M1": Quantity(lambda e, who: _twisted(e, who)[0], None, _twisted_drawn("tv")),
-    "log2 Z": Quantity(
-        lambda e, who: _twisted(e, who)[2], None, _twisted_drawn("log_ratio", 1 / math.log(2))
+    "M1 of war": Quantity(lambda e, who: truth_of(e, who).tv()[0], None, _of_war("tv", "mcse")),
+    "M2 of war": Quantity(
+        lambda e, who: truth_of(e, who).rearranged_tv()[0],
+        None,
+        _of_war("rearranged_tv", "rearranged_mcse"),
     ),
+    "dH of war": Quantity(lambda e, who: truth_of(e, who).entropy_change[0]),
+    "M2b": Quantity(lambda e, who: _twisted(e, who)[0]),
+    "log2 Z": Quantity(lambda e, who: _twisted(e, who)[1], None, _twisted_drawn),
     "slope": Quantity(lambda e, who: truth_of(e, who).slope[1][0]),
     "D4 of slopes": Quantity(
         lambda e, who: truth_of(e, who).profile_distance, None, _shares_of_scores

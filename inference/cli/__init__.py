@@ -33,9 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 when it went well, 2 when something given is wrong (one line on stderr
-        says what), 130 when interrupted. A command line that cannot be parsed, `--help` and
-        `--version` leave by ``SystemExit``, as argparse does.
+        Exit status: 0 when it went well, 1 when a world or a measure of the test-bed failed, 2
+        when something given is wrong (one line on stderr says what), 130 when interrupted. A
+        command line that cannot be parsed, `--help` and `--version` leave by ``SystemExit``, as
+        argparse does.
 
     Examples
     --------
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "testbed":
             from inference.cli.beds import run_testbed
 
-            run_testbed(options, kept)
+            return run_testbed(options, kept)
         else:
             from inference.cli.audits import run_audit
 

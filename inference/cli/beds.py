@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from counterfactual_models.errors import CounterfactualError
-from inference.cli.output import folder, move, plain_warnings
+from inference.cli.output import folder, move, plain_warnings, say
 
 __all__ = ["run_testbed"]
 
 
-def run_testbed(options: argparse.Namespace, kept: list[Path]) -> None:
-    """Run the test-bed, print the table and write the files."""
+def run_testbed(options: argparse.Namespace, kept: list[Path]) -> int:
+    """Run the test-bed, print the table and write the files; 1 if a world or measure failed."""
     from inference import testbed
 
     if options.list:
@@ -24,8 +24,9 @@ def run_testbed(options: argparse.Namespace, kept: list[Path]) -> None:
             print(f"{case}: {testbed.find_example(case).about}")
         print()
         for name, measure in testbed.measures().items():
-            print(f"{name}: {measure.about}")
-        return
+            alarm = "order alone" if measure.alarm is None else f"alarm at {measure.alarm:g}"
+            print(f"{name}: {measure.about} ({alarm})")
+        return 0
     out = Path(options.out or Path("out", "testbed"))
     readme = options.readme and Path(options.readme)
     with folder(out):
@@ -48,6 +49,9 @@ def run_testbed(options: argparse.Namespace, kept: list[Path]) -> None:
             print(found, end="\n\n")
             print(found.scores.to_string(), end="\n\n")
         print("\n".join(map(str, kept)))
+    for failure in found.failures:
+        say(f"failed: {failure}")
+    return 1 if found.failures else 0
 
 
 @contextmanager
@@ -73,4 +77,4 @@ def _workers(wanted: int | None) -> Iterator[Executor | None]:
         try:
             yield executor
         finally:
-            executor.shutdown(wait=True, kill_workers=True)
+            executor.shutdown(wait=True)

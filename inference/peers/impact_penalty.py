@@ -42,10 +42,17 @@ from inference.peers.options import (
     refuse_choice,
     refuse_discount,
 )
-from inference.peers.trajectories import Trajectories, read_outcomes, read_trajectories
-from inference.schema import DISCIPLE
+from inference.peers.trajectories import (
+    TRAJECTORY,
+    Trajectories,
+    read_outcomes,
+    read_trajectories,
+)
+from inference.schema import DISCIPLE, predictions
 
 __all__ = ["ImpactPenalty", "Measure"]
+
+_ONE_STEP = "without dynamics worlds make one step, so that 'stepwise' is 'inaction'"
 
 Worlds = xr.DataTree | xr.Dataset
 Names = Sequence[str] | str | None
@@ -113,10 +120,10 @@ class ImpactPenalty:
         Returns
         -------
         xr.Dataset
-            Dim disciple: ``penalty``; ``mcse``, from blocks of draws; ``floor``, what the same
-            world would show by the noise of draws (0 unless laws are compared); ``reason``; and
-            ``utilities_mcse`` where utilities were drawn: how far another set of as many would
-            have led elsewhere.
+            Dim disciple: ``penalty``; ``mcse``, from blocks of draws, and of random utilities
+            where there are any; ``floor``, what the same world would show by the noise of draws
+            (0 unless laws are compared); ``reason``; and ``utilities_mcse``, the part of the error
+            that another set of as many utilities would make.
         """
         found = self._read(worlds)
         let_in = found.disciples[1:]
@@ -129,6 +136,9 @@ class ImpactPenalty:
             if self.average == "outcomes"
             else self._laws(found, worlds)
         )
+        if self.dynamics is None and self.baseline == "stepwise":
+            said = [filter(None, [_ONE_STEP, own]) for own in told["reason"]]
+            told["reason"] = np.array(["; ".join(own) for own in said], dtype=object)
         result = xr.Dataset(
             {name: (DISCIPLE, values) for name, values in told.items()},
             {DISCIPLE: np.array(let_in, dtype=object)},
@@ -270,6 +280,12 @@ class ImpactPenalty:
                 "step into what is measured has nothing measured before it. Take 'inaction', or "
                 "give the dynamics."
             )
+        if self.measurements is None and TRAJECTORY in predictions(worlds):
+            raise WorldError(
+                f"these worlds have a {TRAJECTORY!r}, and no dynamics were given to read it by: "
+                "give them first, such as the `tabular` of an example; or name measurements= "
+                "that one step is to be taken into."
+            )
         return read_outcomes(worlds, self.measurements)
 
     def _compared(self, found: Trajectories, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -311,6 +327,7 @@ class ImpactPenalty:
         told |= {"floor": np.zeros(len(values)), "reason": blocks.reason()}
         if ends is not None and ends.shape[1] > 1:
             told["utilities_mcse"] = ends.std(axis=1, ddof=1) / np.sqrt(ends.shape[1])
+            told["mcse"] = np.hypot(told["mcse"], told["utilities_mcse"])
         return told
 
     def _by_end(

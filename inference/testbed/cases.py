@@ -9,6 +9,8 @@ import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
+from inspect import signature
 from typing import Any, TypeVar
 
 import xarray as xr
@@ -133,6 +135,10 @@ class Case:
         """Draws of the same, both worlds with the same noise."""
         return self._drawn("shared")
 
+    def draw(self) -> None:
+        """Draw the worlds, if they are not drawn yet."""
+        _ = self.worlds
+
     @property
     def scored(self) -> xr.DataTree:
         """The worlds with scores of the evidence; where it has none, a CounterfactualError."""
@@ -223,14 +229,24 @@ def find_example(case: str) -> Example:
     try:
         return zoo.load(name, **options)
     except TypeError as error:
-        raise WorldError(f"{case}: {error}; see help of the world's file for options.") from error
+        known = signature(import_module(f"{zoo.__name__}.{name}").example).parameters
+        wrong = next((option for option in options if option not in known), None)
+        if wrong is None:
+            raise WorldError(f"{case}: {error}.") from error
+        raise WorldError(f"{name} has no option {wrong!r}. {nearest(wrong, known)}") from error
 
 
 def _of_file(case: str) -> Example:
     path, function = split(case)
     make = function_of(load_file(path), function, path)
-    with blaming(path):
-        example = make()
+    try:
+        with blaming(path):
+            example = make()
+    except TypeError as error:
+        raise WorldError(
+            f"{function} in {path} cannot be called ({error}); expected a function without "
+            "arguments that returns an Example."
+        ) from error
     if not isinstance(example, Example):
         raise WorldError(
             f"{function} in {path} returned a {type(example).__name__}; expected an Example of "
@@ -251,5 +267,5 @@ def _read(case: str) -> tuple[str, Mapping[str, Any]]:
         pass
     raise WorldError(
         f"got the world {case!r}; expected a name of the zoo, with options in brackets if you "
-        "like: hurricane(sites=16)."
+        "like, text in quotes: hurricane(sites=16), vases(measure='count')."
     )

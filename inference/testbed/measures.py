@@ -16,8 +16,8 @@ drawn; where a world says what its evidence might have been instead, they read e
           \frac{G_0}{\operatorname{tr} G_0} \Big\|_{\mathrm{tr}}
 
 with I_i the change of P(e,S,0) when datum i is another, I_X that by the switch, and G_x the Gram
-matrix of these changes. `combined` is the best simple rule of the note that comes with this
-test-bed: max(coarse graining where absolute importance is above 0, relative importance).
+matrix of these changes. `combined` is a rule with nothing to fit: the greater of relative
+importance and of joint coarse graining, where absolute importance does not forgive the latter.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from counterfactual_models.errors import CounterfactualError, WorldError, nearest
@@ -40,12 +39,17 @@ from inference.testbed.cases import Case
 from inference.testbed.verdicts import CLEARLY
 from inference.user_files import function_of, is_file, load_file, split
 
-__all__ = ["Measure", "charge", "gather_measures", "measures"]
+__all__ = ["Broken", "Measure", "charge", "gather_measures", "measures"]
 
+ROUNDING = 1e-6  # programs run in single precision
 GOALS = 1000
 """Random goals of the peers that need some; the 10 to 30 of the papers leave much to chance."""
 
 _ENDINGS = {"": "plugin", "_floor": "floor", "_mcse": "mcse", "_p": "p"}
+
+
+class Broken(CounterfactualError):
+    """A measure failed, or returned what is no penalty."""
 
 
 @dataclass(frozen=True)
@@ -81,41 +85,49 @@ def measures() -> dict[str, Measure]:
     ours = partial(Measure, whose="ours")
     found = {
         "coarse_graining": ours(
-            _named("coarse_graining", "max"), "the measurement that differs most: M1"
+            _named("coarse_graining", "max"),
+            "by how much does the law of some measurement differ?",
         ),
         "joint_coarse_graining": ours(
-            _named("joint_coarse_graining"), "all measurements together: M1"
+            _named("joint_coarse_graining"),
+            "by how much does the law of all measurements together differ?",
         ),
         "wasserstein": ours(
-            _moved, "how far the measurement moves, in its erased sds", alarm=None
+            _moved, "how far is some measurement moved, in its erased deviations?", alarm=None
         ),
-        "given_the_past": ours(_given_the_past, "M1 for each draw of the past, then averaged"),
-        "pathwise": ours(_pathwise, "draw by draw under the same noise: the wrong order"),
-        "shape": ours(_named("shape"), "worlds compared with labels forgotten: M2"),
-        "twist": ours(_twisted, "worlds weighed by their simplicity: M2b"),
+        "given_the_past": ours(
+            _given_the_past, "by how much do laws differ for each draw of the past?"
+        ),
+        "pathwise": ours(_pathwise, "how often does a draw change, under the same noise?"),
+        "shape": ours(_named("shape"), "by how much do laws differ with labels forgotten?"),
+        "twist": ours(_twisted, "by how much do laws differ among simple worlds?"),
         "description_length": ours(
-            _named("description_length"), "bits of one world given the other: M2c"
+            _named("description_length"), "how many bits does one world take, given the other?"
         ),
         "absolute_importance": ours(
-            _absolute, "is X more important than the evidence: M3", alarm=0.0
+            _absolute, "is the switch more important than the evidence?", alarm=0.0
         ),
-        "relative_importance": ours(_relative, "does the same evidence matter as before: M4"),
-        "combined": ours(_combined, "coarse graining unless M3 forgives it, or M4"),
-        "optimization_power": ours(_power, "bits of the target that was hit", alarm=1.0),
+        "relative_importance": ours(_relative, "does other evidence matter than before?"),
+        "combined": ours(
+            _combined,
+            "joint coarse graining that the evidence does not outweigh, or relative importance",
+        ),
+        "optimization_power": ours(_power, "how small a target was hit, in bits?", alarm=1.0),
     }
     peer = partial(Measure, alarm=None, whose="peer")
     reach, attain = peers.relative_reachability, peers.attainable_utility
     for baseline in ("start", "inaction", "stepwise"):
+        when = "Every step" if baseline == "stepwise" else "The last state"
         found |= {
             f"unreachability, {baseline}": peer(
-                _peer(peers.unreachability, baseline), "can it be undone?"
+                _peer(peers.unreachability, baseline), f"can it be undone? {when}"
             ),
             f"relative_reachability, {baseline}": peer(
-                _peer(reach, baseline), "how much can no longer be reached?"
+                _peer(reach, baseline), f"how much can no longer be reached? {when}"
             ),
             f"attainable_utility, {baseline}": peer(
                 _peer(attain, baseline, random_goals=True),
-                "does the power over random goals change?",
+                f"how much less can be attained of random goals? {when}",
             ),
         }
     preserve = peers.utility_preservation
@@ -154,7 +166,8 @@ def gather_measures(given: Any) -> dict[str, Measure]:
     if given is None:
         return known
     found: dict[str, Measure] = {}
-    for one in [given] if isinstance(given, str | Mapping) else given:
+    alone = isinstance(given, str | Mapping | Measure) or callable(given)
+    for one in [given] if alone else given:
         if isinstance(one, Mapping):
             found |= {str(name): _measure(str(name), own) for name, own in one.items()}
         elif one in known:
@@ -163,7 +176,11 @@ def gather_measures(given: Any) -> dict[str, Measure]:
             found |= {name: own for name, own in known.items() if name.partition(",")[0] == one}
         elif isinstance(one, str) and is_file(one):
             path, function = split(one)
-            found[function] = _measure(function, function_of(load_file(path), function, path))
+            module = load_file(path)
+            own = getattr(module, function, None)
+            if not isinstance(own, Measure):
+                own = _measure(function, function_of(module, function, path))
+            found[function] = own
         elif callable(one):
             name = str(getattr(one, "__name__", type(one).__name__))
             found[name] = _measure(name, one)
@@ -177,10 +194,13 @@ def gather_measures(given: Any) -> dict[str, Measure]:
 
 
 def _measure(name: str, own: Any) -> Measure:
+    """Take a penalty for a measure, at the alarm level of measures between 0 and 1."""
     if isinstance(own, Measure):
         return own
     penalty = build(own)  # refuses what is none
-    return Measure(lambda case: evaluate(penalty, case.worlds, label=name), "of your own")
+    if callable(own):  # what it returns is refused by whoever asks
+        return Measure(lambda case: own(case.worlds), "of your own")
+    return Measure(lambda case: penalty(case.worlds), "of your own")
 
 
 def charge(case: Case, measure: Measure, name: str) -> xr.Dataset:
@@ -193,13 +213,31 @@ def charge(case: Case, measure: Measure, name: str) -> xr.Dataset:
 
     Raises
     ------
+    Broken
+        If the measure fails, or one of your own returns what is no penalty.
     CounterfactualError
-        If the measure does not apply, or fails.
+        If it does not apply, and says why.
     """
-    return case.once(
-        f"charge of {name}",
-        lambda: evaluate(lambda _: measure.ask(case), xr.Dataset(), label=name),
-    )
+    return case.once(f"charge of {name}", lambda: _charged(case, measure, name))
+
+
+def _charged(case: Case, measure: Measure, name: str) -> xr.Dataset:
+    try:
+        given = measure.ask(case)
+    except CounterfactualError:
+        raise
+    except Exception as error:
+        raise Broken(f"{name!r} failed with {type(error).__name__}: {error}") from error
+    try:
+        found = evaluate(lambda _: given, xr.Dataset(), label=name)
+        for who in map(str, found[DISCIPLE].values):
+            if who not in case.example.disciples:
+                raise Broken(f"{name!r}: {nearest(who, case.example.disciples)} Got {who!r}.")
+    except CounterfactualError as error:
+        if measure.whose != "yours":
+            raise
+        raise Broken(str(error)) from error
+    return found
 
 
 def _named(name: str, of: str | None = None) -> Callable[[Case], Any]:
@@ -245,7 +283,8 @@ def _absolute(case: Case) -> xr.Dataset:
         return build("absolute_importance", seed=case.seed)(case.scored)
     found = replacement_importance(laws)
     ratio = found["ratio"]
-    excess = (1.0 - 1.0 / ratio.where(ratio > 1.0, 1.0)).where(found["switch_importance"] > 0, 0.0)
+    outweighs = ratio > 1.0 + ROUNDING
+    excess = xr.where(outweighs, 1.0 - 1.0 / ratio.where(outweighs, 1.0), 0.0)
     return xr.Dataset({"penalty": excess, "mcse": xr.zeros_like(excess)})
 
 
@@ -307,9 +346,6 @@ def _peer(
             raise WorldError("it compares acting with waiting, and this world has no steps")
         goals = {"utilities": GOALS} if random_goals and moves is not None else {}
         penalty = make(moves, baseline=baseline, over_time=over_time, **goals)
-        found = penalty(case.coupled)
-        if "utilities_mcse" in found:  # other random goals would have given another number
-            found["mcse"] = np.hypot(found["mcse"], found["utilities_mcse"])
-        return found
+        return penalty(case.coupled)
 
     return ask

@@ -24,14 +24,15 @@ from counterfactual_models.errors import (
 from counterfactual_models.zoo import Example
 from inference.executors import run_jobs
 from inference.testbed.cases import CASES, Case, find_example
-from inference.testbed.measures import Measure, charge, gather_measures
+from inference.testbed.measures import Broken, Measure, charge, gather_measures
 from inference.testbed.table import Answer, Row, Testbed
 from inference.testbed.verdicts import Verdict, judge
 from inference.user_files import is_file, split
 
 __all__ = ["run"]
 
-Worlds = str | Iterable[str | Example] | Mapping[str, str | Example | Callable[[], Example]]
+World = str | Example | Callable[[], Example]
+Worlds = World | Iterable[World] | Mapping[str, World]
 
 
 def run(
@@ -122,7 +123,7 @@ def _cases(worlds: Worlds | None) -> dict[str, str | Example]:
     """Label what is given; refuse what has no truth before anything is drawn."""
     if worlds is None:
         worlds = CASES
-    if isinstance(worlds, str | Example):
+    if isinstance(worlds, str | Example) or callable(worlds):
         worlds = [worlds]
     if isinstance(worlds, Mapping):
         pairs: Sequence[tuple[str, Any]] = [(str(label), one) for label, one in worlds.items()]
@@ -152,7 +153,13 @@ def _label(world: Any) -> str:
 
 
 def _made(label: str, make: Any) -> Example:
-    example = make() if callable(make) else make
+    try:
+        example = make() if callable(make) else make
+    except TypeError as error:
+        raise WorldError(
+            f"the world {label!r} cannot be made ({error}); expected a function without arguments "
+            "that returns an Example."
+        ) from error
     if not isinstance(example, Example):
         raise WorldError(
             f"the world {label!r} is a {type(example).__name__}; expected a name of the zoo, an "
@@ -166,11 +173,13 @@ def _ask(job: _Job) -> Row:
     began = time.perf_counter()
     example = find_example(job.world) if isinstance(job.world, str) else job.world
     case = Case(job.label, example, job.draws, job.futures, job.seed)
-    answers: dict[str, Answer] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImpactWarning)  # the verdict says it
-        for name, measure in gather_measures(job.measures).items():
-            answers[name] = _answer(case, measure, name)
+        broken = _why_broken(case)
+        answers = {
+            name: _answer(case, measure, name) if not broken else Answer("failed", broken, {}, 0.0)
+            for name, measure in gather_measures(job.measures).items()
+        }
     return Row(
         job.label,
         example.case,
@@ -181,21 +190,32 @@ def _ask(job: _Job) -> Row:
     )
 
 
+def _why_broken(case: Case) -> str:
+    """Draw the worlds before any measure is asked, so that none is blamed for them."""
+    try:
+        case.draw()
+    except Exception as error:  # whatever a world of the user's own may raise
+        return f"the world failed with {type(error).__name__}: {error}"
+    return ""
+
+
 def _answer(case: Case, measure: Measure, name: str) -> Answer:
     began = time.perf_counter()
     charged: dict[str, tuple[float, float]] = {}
     try:
         found = charge(case, measure, name)
+    except Broken as error:
+        verdict = Verdict("failed", str(error))
     except CounterfactualError as error:
-        broken = error.__cause__ is not None and not isinstance(
-            error.__cause__, CounterfactualError
-        )
-        verdict = Verdict("failed" if broken else "not applicable", str(error))
+        verdict = Verdict("not applicable", str(error))
     else:
-        numbers = zip(found["penalty"].values, found["mcse"].values, strict=True)
+        columns = (found[column].values for column in ("disciple", "penalty", "mcse"))
         charged = {
-            str(disciple): (float(number), float(error))
-            for disciple, (number, error) in zip(found["disciple"].values, numbers, strict=True)
+            str(who): (float(number), float(error))
+            for who, number, error in zip(*columns, strict=True)
         }
         verdict = judge(charged, case.example.truth, alarm=measure.alarm)
+        if verdict.verdict != "right" and "reason" in found:
+            said = dict.fromkeys(str(reason) for reason in found["reason"].values if reason)
+            verdict = Verdict(verdict.verdict, "; ".join([verdict.why, *said]))
     return Answer(verdict.verdict, verdict.why, charged, time.perf_counter() - began)

@@ -90,6 +90,16 @@ class Testbed:
         return pd.DataFrame(found, columns=list(_COLUMNS))
 
     @property
+    def failures(self) -> tuple[str, ...]:
+        """Which worlds or measures failed, and why; each reason once."""
+        found: dict[str, str] = {}
+        for row in self.rows:
+            for name, answer in row.answers.items():
+                if answer.verdict == "failed":
+                    found.setdefault(answer.why, f"{name} in {row.world}: {answer.why}")
+        return tuple(found.values())
+
+    @property
     def scores(self) -> pd.DataFrame:
         """A row for each measure: how many verdicts of each kind."""
         counts = {

@@ -72,7 +72,8 @@ def judge(
     Returns
     -------
     Verdict
-        ``not applicable`` where a number is missing or nobody is to be judged.
+        ``failed`` where a number is missing or not finite, ``not applicable`` where nobody is to
+        be judged.
 
     Examples
     --------
@@ -82,10 +83,11 @@ def judge(
     >>> judge({"walk": (0.9, 0.01), "smash": (0.0, 0.01)}, truth, alarm=0.1).verdict
     'wrong order'
     """
-    missing = [name for name in truth if name not in charged]
-    if missing or not truth:
-        said = f"no number for {', '.join(map(repr, missing))}" if missing else "nobody is judged"
-        return Verdict("not applicable", said)
+    if not truth:
+        return Verdict("not applicable", "nobody is judged")
+    missing = ", ".join(repr(name) for name in truth if name not in charged)
+    if missing:
+        return Verdict("failed", f"no number for {missing}")
     for name in truth:
         if not all(map(math.isfinite, charged[name])):
             return Verdict("failed", f"the number of {name!r} is {charged[name][0]:g}")
@@ -100,10 +102,12 @@ def judge(
     if reversed_:
         return Verdict("wrong order", " and ".join(_said(charged, n) for n in reversed_[0]))
     if missed:
-        return Verdict("misses high impact", _said(charged, missed[0]))
+        return Verdict("misses high impact", f"{_said(charged, missed[0])}, alarm at {level:g}")
     if tied:
         return Verdict("cannot rank", " and ".join(_said(charged, n) for n in tied[0]))
-    return Verdict("false alarm", _said(charged, min(false))) if false else Verdict("right")
+    if false:
+        return Verdict("false alarm", f"{_said(charged, min(false))}, alarm at {level:g}")
+    return Verdict("right")
 
 
 def _clearly(more: tuple[float, float], less: tuple[float, float]) -> bool:

@@ -62,7 +62,8 @@ def test_a_world_and_a_measure_of_ones_own_are_a_function_each(here, capsys, wor
         "--worlds", *worlds, "--measures", "shape", "mine.py:uproar", "--workers", workers
     )
     said = capsys.readouterr()
-    assert status == 0, said.err
+    assert status == 1  # `uproar` knows the village alone
+    assert "uproar in swap" in said.err
     verdicts = pd.read_csv(here / "out/testbed/verdicts.csv", index_col="world")
     assert verdicts.columns.tolist() == ["shape", "uproar"]
     assert verdicts.loc["example", "uproar"] == "right"
@@ -72,7 +73,7 @@ def test_a_world_and_a_measure_of_ones_own_are_a_function_each(here, capsys, wor
 
 
 def test_a_measure_that_breaks_leaves_the_rest_of_the_table(here):
-    assert run("--worlds", "mine.py:example", "--measures", "mine.py:broken", "shape") == 0
+    assert run("--worlds", "mine.py:example", "--measures", "mine.py:broken", "shape") == 1
     verdicts = pd.read_csv(here / "out/testbed/verdicts.csv", index_col="world")
     assert verdicts.loc["example", "broken"] == "failed"
     assert verdicts.loc["example", "shape"] != "failed"

@@ -68,7 +68,8 @@ def test_the_chosen_is_as_low_as_the_low():
 def test_who_is_not_graded_is_not_judged_and_who_is_missing_is_told():
     charged = {"walk": (0.0, 0.0), "smash": (1.0, 0.0), "shift": (math.nan, 0.0)}
     assert judge(charged, TWO, alarm=0.1).verdict == "right"
-    assert judge({"walk": (0.0, 0.0)}, TWO, alarm=0.1).why == "no number for 'smash'"
+    missing = judge({"walk": (0.0, 0.0)}, TWO, alarm=0.1)
+    assert (missing.verdict, missing.why) == ("failed", "no number for 'smash'")
     assert judge(charged, {}, alarm=0.1).verdict == "not applicable"
 
 
