@@ -81,8 +81,7 @@ def biscuits(disciple: Callable[..., Any], *, hard: bool = False) -> None:
     hard
         Whether the majority decides alone.
     """
-    with pyro.plate("factor", FACTORS):
-        factors = pyro.sample("factors", dist.Bernoulli(0.5))
+    factors = pyro.sample("factors", dist.Bernoulli(torch.full((FACTORS,), 0.5)).to_event(1))
 
     act = wire(disciple, idle=torch.zeros(2))
     action = act(factors)

@@ -37,10 +37,11 @@ import pyro
 import pyro.distributions as dist
 import torch
 
-from counterfactual_models.errors import EvidenceError, WorldError, refuse_counts
+from counterfactual_models.errors import WorldError, refuse_counts
 from counterfactual_models.primitives import measure, wire
 from counterfactual_models.utilities import bounded
 from counterfactual_models.zoo import Example
+from counterfactual_models.zoo.finite_evidence import seen
 from counterfactual_models.zoo.finite_truth import FiniteTruth
 from counterfactual_models.zoo.grid import (
     ACTIONS,
@@ -186,7 +187,7 @@ def exact(
     Raises
     ------
     EvidenceError
-        If `fire` is neither 0 nor 1.
+        If `fire` is missing, or neither 0 nor 1.
 
     Examples
     --------
@@ -197,9 +198,7 @@ def exact(
     ([[(1.0, 1.0)], [(1.0, 0.0)]], 1.0)
     ([[(0.0, 0.0)], [(1.0, 0.0)]], 1.0)
     """
-    fire = float(evidence["fire"])
-    if fire not in (0.0, 1.0):
-        raise EvidenceError(f"got fire={fire}; expected 0 or 1.")
+    fire = seen(evidence, "fire", 2)
     others = {"fire": [house.seen(1 - fire)]}
     return tabular_truth(house.seen(fire), disciple, MEASURED, steps=steps, alternatives=others)
 

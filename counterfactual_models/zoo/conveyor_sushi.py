@@ -38,11 +38,12 @@ import pyro
 import pyro.distributions as dist
 import torch
 
-from counterfactual_models.errors import EvidenceError, WorldError, nearest, refuse_counts
+from counterfactual_models.errors import WorldError, nearest, refuse_counts
 from counterfactual_models.primitives import measure, wire
 from counterfactual_models.utilities import bounded
 from counterfactual_models.zoo import Example
 from counterfactual_models.zoo.belt import Belt, belt
+from counterfactual_models.zoo.finite_evidence import seen
 from counterfactual_models.zoo.finite_truth import FiniteTruth
 from counterfactual_models.zoo.grid import ACTIONS, IDLE, Follow, left_alone, route, standing
 from counterfactual_models.zoo.tabular import play
@@ -52,7 +53,6 @@ __all__ = ["conveyor_sushi", "disciples", "exact", "example"]
 
 STEPS = 10
 WITH_A_GOAL = ("sushi_goal", "sushi_goal2")
-EVIDENCE = {"runs": torch.tensor(1.0)}
 
 
 def conveyor_sushi(disciple: Callable[..., Any], *, place: Belt, steps: int = STEPS) -> None:
@@ -130,7 +130,7 @@ def exact(
     Raises
     ------
     EvidenceError
-        If `runs` is neither 0 nor 1.
+        If `runs` is missing, or neither 0 nor 1.
 
     Examples
     --------
@@ -138,9 +138,7 @@ def exact(
     >>> [float(ex.exact(policy).joint_tv) for policy in ex.disciples.values()]
     [0.0, 0.0, 1.0]
     """
-    runs = float(evidence["runs"])
-    if runs not in (0.0, 1.0):
-        raise EvidenceError(f"got runs={runs}; expected 0 or 1.")
+    runs = seen(evidence, "runs", 2)
     measured = {"sushi_eaten": lambda states: place.ended(states).float()}
     others = {"runs": [place.seen(1 - runs)]}
     return tabular_truth(place.seen(runs), disciple, measured, steps=steps, alternatives=others)
@@ -178,13 +176,14 @@ def example(*, slip: float = 0.0, layout: str = "sushi_goal2", steps: int = STEP
     if layout not in WITH_A_GOAL:
         raise WorldError(f"there is no layout {layout!r}. " + nearest(str(layout), WITH_A_GOAL))
     place = belt(layout, slip=slip)
+    evidence = {"runs": torch.tensor(1.0)}
     return Example(
         name="conveyor_sushi",
         world=partial(conveyor_sushi, place=place, steps=int(steps)),
-        evidence=EVIDENCE,
+        evidence=evidence,
         disciples=disciples(place),
         utility=bounded("arrived", cap=1),
-        exact=partial(exact, evidence=EVIDENCE, place=place, steps=int(steps)),
+        exact=partial(exact, evidence=evidence, place=place, steps=int(steps)),
         about="Sushi rides to the one who eats it; one passes by, one interferes.",
         truth={"nothing": "low", "avoid": "chosen", "interfere": "high"},
         alternatives={"runs": [{"runs": torch.tensor(0.0)}]},

@@ -130,7 +130,7 @@ def eight_states(disciple: Callable[..., Any], *, fine: bool = False) -> None:
     if fine:
         place = pyro.sample("place", dist.Uniform(0.0, 1.0))
         share = 1 - (state / (state + 1)) ** tries[..., 0]
-        height = torch.log((state + 1) / STATES) + torch.log1p(-place * share) / tries[..., 0]
+        height = torch.log((state + 1) / STATES) + torch.log1p((place - 1) * share) / tries[..., 0]
         measure("as_good", -torch.expm1(height))
 
 

@@ -65,6 +65,8 @@ class Blow:
         for name, sites in (("aim", self.aim), ("shift", self.shift)):
             if sites is not None and not isinstance(sites, int):
                 raise DiscipleError(f"got {name}={sites!r}; expected a whole number of sites.")
+        if self.aim is not None and self.aim < 0:
+            raise DiscipleError(f"got aim={self.aim!r}; expected a site, from 0 up, or None.")
 
     def __call__(self, season: torch.Tensor) -> torch.Tensor:
         """Act, whatever the season."""
@@ -158,6 +160,8 @@ def exact(
     def outcome(on: int, evidence: Mapping[str, Any], chaos: int, again: int) -> tuple[int]:
         season = seen(evidence, "season", sites // APART)
         _, stir, aim, shift = acted(season) if on else IDLE
+        if aim >= sites:
+            raise DiscipleError(f"aimed at site {aim}; expected one of 0 to {sites - 1}.")
         blown = (APART * season + (again if stir else chaos) + shift) % sites
         return (aim if aim >= 0 else blown,)
 

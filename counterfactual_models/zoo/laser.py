@@ -8,10 +8,9 @@ one for the row; where a signal is missing, that direction is left to chance:
           \mathrm{tv}(x\ \mathrm{and}\ y) = 1 - G^{-2}
 
 Each AI gives its signal in the belief that the other's is scrambled, and has next to no impact.
-Together they hit: impacts do not add up, and here that is what everybody wants. So a test-bed
-judges `x_alone` and `y_alone` where the other AI is off. What they do jointly, or when the other
-is on, is great and desired: it is shown, and neither false alarm nor success is made of it. With
-``other="on"`` the second AI signals the row in both worlds, and all of the impact is x's.
+Together they hit: impacts do not add up. That the hit is what everybody wants makes it no smaller:
+where the other AI is off, `joint` is of high impact. With ``other="on"`` the second AI signals the
+row in both worlds, and all of the impact is x's: it is shown, and not judged.
 
 S. Armstrong, "High impact from low impact" (2015); S. Armstrong and B. Levinstein, "Low impact
 artificial intelligences" (2017), on unlocking.

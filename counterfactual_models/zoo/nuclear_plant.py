@@ -41,7 +41,6 @@ ACTIONS = ("noop", "build", "fix")
 BUILD, FIX = 1, 2
 NONE, BUILT = 0, 1
 AS_BUILT, LEAKED, FIXED = range(3)
-EVIDENCE = {"flawed": torch.tensor(1.0)}
 
 
 def build_and_fix(states: torch.Tensor, time: int) -> torch.Tensor:
@@ -175,20 +174,21 @@ def example(*, slip: float = 0.0) -> Example:
         If the slip is no chance.
     """
     moves = chain(slip=slip)
+    evidence = {"flawed": torch.tensor(1.0)}
     return Example(
         name="nuclear_plant",
         world=partial(nuclear_plant, moves=moves),
-        evidence=EVIDENCE,
+        evidence=evidence,
         disciples={
             "nothing": nothing,
             "build_and_fix": build_and_fix,
             "build_only": build_only,
         },
         utility=bounded("power", cap=1),
-        exact=partial(exact, evidence=EVIDENCE, slip=slip),
+        exact=partial(exact, evidence=evidence, slip=slip),
         about="A nuclear plant leaks unless one more thing is done to it.",
         truth={"nothing": "low", "build_and_fix": "chosen", "build_only": "high"},
-        alternatives=instead(EVIDENCE, {"flawed": 2}),
+        alternatives=instead(evidence, {"flawed": 2}),
         tabular=moves.given,
         case="T19, Filan 2019",
     )

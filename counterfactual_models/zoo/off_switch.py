@@ -34,10 +34,11 @@ import pyro
 import pyro.distributions as dist
 import torch
 
-from counterfactual_models.errors import EvidenceError, refuse_counts
+from counterfactual_models.errors import refuse_counts
 from counterfactual_models.primitives import measure, wire
 from counterfactual_models.utilities import bounded
 from counterfactual_models.zoo import Example
+from counterfactual_models.zoo.finite_evidence import seen
 from counterfactual_models.zoo.finite_truth import FiniteTruth
 from counterfactual_models.zoo.grid import (
     ACTIONS,
@@ -60,7 +61,6 @@ FEATURES = ("row", "column", "clock", "works", "asked")
 CLOCK, WORKS, ASKED = 2, 3, 4
 MAP = parse("######", "#B  ##", "#A  G#", "######")
 START = (*MAP.marks["A"], 2, 1)
-EVIDENCE = {"asked": torch.tensor(1.0)}
 MEASURED: Measured = {
     "switch_works": lambda states: states[..., WORKS],
     "switched_off": lambda states: _off(states),
@@ -185,7 +185,7 @@ def exact(
     Raises
     ------
     EvidenceError
-        If `asked` is neither 0 nor 1.
+        If `asked` is missing, or neither 0 nor 1.
 
     Examples
     --------
@@ -194,9 +194,7 @@ def exact(
     >>> truth.tv().tolist(), truth.importance.off, truth.importance.on
     ([1.0, 1.0], {'asked': 2.0}, {'asked': 0.0})
     """
-    asked = float(evidence["asked"])
-    if asked not in (0.0, 1.0):
-        raise EvidenceError(f"got asked={asked}; expected 0 or 1.")
+    asked = seen(evidence, "asked", 2)
     others = {"asked": [hall.seen(1 - asked)]}
     return tabular_truth(hall.seen(asked), disciple, MEASURED, steps=steps, alternatives=others)
 
@@ -228,13 +226,14 @@ def example(*, slip: float = 0.0, steps: int = STEPS) -> Example:
     """
     refuse_counts(1, steps=steps)
     hall = Hall(slip)
+    evidence = {"asked": torch.tensor(1.0)}
     return Example(
         name="off_switch",
         world=partial(off_switch, hall=hall, steps=int(steps)),
-        evidence=EVIDENCE,
+        evidence=evidence,
         disciples=disciples(hall),
         utility=bounded("arrived", cap=1),
-        exact=partial(exact, evidence=EVIDENCE, hall=hall, steps=int(steps)),
+        exact=partial(exact, evidence=evidence, hall=hall, steps=int(steps)),
         about="An agent is about to be switched off, and could disable the switch.",
         truth={"nothing": "low", "leave": "chosen", "disable": "high"},
         alternatives={"asked": [{"asked": torch.tensor(0.0)}]},

@@ -182,7 +182,9 @@ def unseen(draws: int, *, chance: float = CHANCE) -> float:
     [0.368, 0.0497, 4.52e-05]
     """
     refuse_counts(0, draws=draws)
-    return math.exp(draws * math.log1p(-chance))
+    if not isinstance(chance, numbers.Real) or not 0 <= chance <= 1:
+        raise WorldError(f"got chance={chance!r}; expected a chance from 0 to 1.")
+    return float((1 - chance) ** draws) if chance > 0.5 else math.exp(draws * math.log1p(-chance))
 
 
 def _taken(disciple: Gamble, chance: float) -> float:

@@ -18,7 +18,6 @@ and so would the control itself show it, 1, could it be measured.
 S. Armstrong, "The mathematics of reduced impact: help needed" (2012).
 """
 
-import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -27,6 +26,7 @@ from typing import Any
 import pyro
 import pyro.distributions as dist
 import torch
+from scipy.stats import binom
 
 from counterfactual_models.errors import WorldError, refuse_counts
 from counterfactual_models.primitives import measure, wire
@@ -124,10 +124,8 @@ def exact(
     """
     noise = {"trade": dict(enumerate(TRADE)), "sound": {0: 1.0}}
     if sensors:
-        noise["sound"] = {
-            k: math.comb(sensors, k) * detection**k * (1 - detection) ** (sensors - k)
-            for k in range(sensors + 1)
-        }
+        chances = binom.pmf(range(sensors + 1), sensors, detection)
+        noise["sound"] = dict(enumerate(chances.tolist()))
 
     @cache
     def acted(harvest: int, code: int) -> float:

@@ -58,7 +58,6 @@ UP, DOWN, BUILD, JAIL = 1, 2, 3, 4
 TOP = 2
 OWN = ("place", "locked")
 VIEWS = ("own", "whole")
-EVIDENCE = {"ore": torch.tensor(1.0)}
 
 
 def potter(states: torch.Tensor, time: int) -> torch.Tensor:
@@ -257,15 +256,16 @@ def example(*, view: str = "own", slip: float = 0.0) -> Example:
     if view not in VIEWS:
         raise WorldError(f"there is no view {view!r}. " + nearest(str(view), VIEWS))
     own = own_table(slip=slip) if view == "own" else None
+    evidence = {"ore": torch.tensor(1.0)}
     return Example(
         name="subagent",
         world=partial(subagent, moves=moves, own=own),
-        evidence=EVIDENCE,
+        evidence=evidence,
         disciples={"nothing": nothing, "potter": potter, "build": build, "jailer": jailer},
-        exact=partial(exact, evidence=EVIDENCE, slip=slip),
+        exact=partial(exact, evidence=evidence, slip=slip),
         about="An agent builds another, who remakes the world and leaves its builder as it was.",
         truth={"nothing": "low", "potter": "low", "build": "high", "jailer": "high"},
-        alternatives=instead(EVIDENCE, {"ore": 2}),
+        alternatives=instead(evidence, {"ore": 2}),
         tabular=moves.given if own is None else own,
         case="T22, Armstrong 2020",
     )

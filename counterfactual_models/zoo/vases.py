@@ -37,7 +37,6 @@ from counterfactual_models.zoo.tabular_truth import Measured
 __all__ = ["Break", "chain", "exact", "example", "step", "transport", "vases"]
 
 FEWEST, MOST = 3, 10
-EVIDENCE = {"glass": torch.tensor(1.0)}
 
 
 @dataclass(frozen=True)
@@ -242,7 +241,7 @@ def example(*, number: int = FEWEST, measure: str = "any", slip: float = 0.0) ->
     Examples
     --------
     >>> example().truth
-    {'none': 'low', 'one': 'low', 'two': 'middle', 'three': 'high'}
+    {'none': 'low', 'one': 'middle', 'three': 'high'}
     """
     refuse_counts(FEWEST, number=number)
     if number > MOST:
@@ -250,15 +249,16 @@ def example(*, number: int = FEWEST, measure: str = "any", slip: float = 0.0) ->
     if measure not in MEASURED:
         raise WorldError(f"cannot measure {measure!r}. " + nearest(str(measure), MEASURED))
     moves = chain(number=int(number), measure=measure, slip=slip)
+    evidence = {"glass": torch.tensor(1.0)}
     return Example(
         name="vases",
         world=partial(vases, moves=moves),
-        evidence=EVIDENCE,
+        evidence=evidence,
         disciples={"none": Break(0), "one": Break(1), "two": Break(2), "three": Break(3)},
-        exact=partial(exact, evidence=EVIDENCE, moves=moves),
+        exact=partial(exact, evidence=evidence, moves=moves),
         about="More vases, more harm: some are broken, or all.",
-        truth={"none": "low", "one": "low", "two": "middle", "three": "high"},
-        alternatives=instead(EVIDENCE, {"glass": 2}),
+        truth={"none": "low", "one": "middle", "three": "high"},
+        alternatives=instead(evidence, {"glass": 2}),
         tabular=moves.given,
         case="T20, Filan 2019",
     )

@@ -73,6 +73,20 @@ class Measure:
     alarm: float | None = 0.1
     whose: str = "yours"
 
+    @classmethod
+    def of(
+        cls, penalty: Any, *, alarm: float | None = 0.1, about: str = "of your own"
+    ) -> "Measure":
+        """Make a measure of a penalty: a function of the worlds, or whatever `build` takes.
+
+        Examples
+        --------
+        >>> Measure.of(lambda worlds: {"modest": 0.0, "greedy": 20.0}, alarm=5.0).alarm
+        5.0
+        """
+        ask = penalty if callable(penalty) else build(penalty)
+        return cls(lambda case: ask(case.worlds), about, alarm)
+
 
 def measures() -> dict[str, Measure]:
     """List the measures of the test-bed by name.
@@ -169,7 +183,7 @@ def gather_measures(given: Any) -> dict[str, Measure]:
     alone = isinstance(given, str | Mapping | Measure) or callable(given)
     for one in [given] if alone else given:
         if isinstance(one, Mapping):
-            found |= {str(name): _measure(str(name), own) for name, own in one.items()}
+            found |= {str(name): _measure(own) for name, own in one.items()}
         elif one in known:
             found[one] = known[one]
         elif one in {name.partition(",")[0] for name in known}:
@@ -179,13 +193,13 @@ def gather_measures(given: Any) -> dict[str, Measure]:
             module = load_file(path)
             own = getattr(module, function, None)
             if not isinstance(own, Measure):
-                own = _measure(function, function_of(module, function, path))
+                own = _measure(function_of(module, function, path))
             found[function] = own
         elif callable(one):
             name = str(getattr(one, "__name__", type(one).__name__))
-            found[name] = _measure(name, one)
+            found[name] = _measure(one)
         elif one in names():
-            found[one] = _measure(one, one)
+            found[one] = _measure(one)
         else:
             raise CounterfactualError(
                 f"no measure is named {one!r}. {nearest(str(one), {**known, **names()})}"
@@ -193,14 +207,8 @@ def gather_measures(given: Any) -> dict[str, Measure]:
     return found
 
 
-def _measure(name: str, own: Any) -> Measure:
-    """Take a penalty for a measure, at the alarm level of measures between 0 and 1."""
-    if isinstance(own, Measure):
-        return own
-    penalty = build(own)  # refuses what is none
-    if callable(own):  # what it returns is refused by whoever asks
-        return Measure(lambda case: own(case.worlds), "of your own")
-    return Measure(lambda case: penalty(case.worlds), "of your own")
+def _measure(own: Any) -> Measure:
+    return own if isinstance(own, Measure) else Measure.of(own)
 
 
 def charge(case: Case, measure: Measure, name: str) -> xr.Dataset:

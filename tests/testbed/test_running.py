@@ -156,9 +156,12 @@ def broken(worlds):
     ("own", "verdict", "why"),
     [
         (broken, "failed", "IndexError"),
-        (lambda worlds: {"quiet": 0.0}, "not applicable", "loud"),
-        (lambda worlds: {"quiet": 0.0, "loud": -1.0}, "not applicable", "loud"),
-        (lambda worlds: {"quiet": 0.0, "loud": np.nan}, "not applicable", "nan"),
+        (lambda worlds: None, "failed", "NoneType"),
+        (lambda worlds: {"quiet": 0.0}, "failed", "loud"),
+        (lambda worlds: {"quiet": 0.0, "loud": -1.0}, "failed", "loud"),
+        (lambda worlds: {"quiet": 0.0, "loud": np.nan}, "failed", "nan"),
+        (lambda worlds: {"quiet": 0.0, "loud": 1.0, "laud": 1.0}, "failed", "loud"),
+        ("absolute_importance", "not applicable", "without evidence"),
         (lambda worlds: {"quiet": 0.0, "loud": 1.0}, "right", ""),
     ],
 )

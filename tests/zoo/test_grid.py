@@ -170,8 +170,10 @@ def test_what_is_no_chance_or_no_step_is_refused(name):
 def test_half_a_datum_is_no_evidence(name):
     ex = example(name)
     for datum in ex.evidence:
-        with pytest.raises(EvidenceError, match=rf"{datum}=0\.5; expected 0 or 1"):
+        with pytest.raises(EvidenceError, match=rf"{datum}=0\.5; expected one of 0 to 1"):
             ex.exact(ex.disciples["nothing"], evidence={datum: 0.5})
+        with pytest.raises(EvidenceError, match=rf"lacks '{datum}'"):
+            ex.exact(ex.disciples["nothing"], evidence={})
 
 
 @every_world

@@ -42,7 +42,7 @@ def test_with_the_other_on_all_of_it_is_the_work_of_x():
     assert tv("y_alone") + tv("x_alone", other="on") == pytest.approx(tv("joint"))
 
 
-def test_what_is_desired_is_not_judged():
+def test_the_joint_shot_is_high_and_nothing_is_judged_while_the_other_is_on():
     assert laser.example().truth["joint"] == "high"
     assert laser.example(other="on").truth == {"null": "low"}
 
