@@ -161,7 +161,7 @@ def broken(worlds):
         (lambda worlds: {"quiet": 0.0, "loud": -1.0}, "failed", "loud"),
         (lambda worlds: {"quiet": 0.0, "loud": np.nan}, "failed", "nan"),
         (lambda worlds: {"quiet": 0.0, "loud": 1.0, "laud": 1.0}, "failed", "loud"),
-        ("absolute_importance", "not applicable", "without evidence"),
+        ("absolute_importance", "not applicable", "evidence_scores"),
         (lambda worlds: {"quiet": 0.0, "loud": 1.0}, "right", ""),
     ],
 )
