@@ -98,7 +98,8 @@ def enumerate_worlds(
         Dims alternative (``as it was``, then ``<datum>[k]``, with the coordinate `datum`),
         disciple (``erased`` first), outcome, measurement: ``probability`` of each outcome;
         ``value`` of each measurement in it; ``log_evidence``, log p(e | S, X) in nats, of a
-        density where the evidence has one. Attribute `paths`: most paths of each disciple.
+        density where the evidence has one. Attributes, by disciple: `paths`, how many at most;
+        `vectorised`: whether they ran at once ("plate") or one by one ("loop", and why).
 
     Raises
     ------
@@ -107,7 +108,7 @@ def enumerate_worlds(
     EvidenceError
         If the evidence, or an alternative, does not fit the world, or has probability 0.
     DiscipleError, MeasurementError
-        If a disciple is none, or nothing is measured.
+        If a disciple is none, nothing is measured, or outcomes cannot be told from rounding.
 
     Examples
     --------
@@ -126,19 +127,35 @@ def enumerate_worlds(
     refuse_counts(1, limit=limit)
     everyone = [erased, *gather(disciples)]
     question = ask(world, evidence)
+    measured = _measurements(question)
+    evidences = _evidences(question, {} if alternatives is None else alternatives)
+    labels = Labels(coords, dims, question.whole.sites)
+    programs = {d.name: _program(world, question, d, measured) for d in everyone}
+    found = _every_world(programs, evidences, measured, int(limit), progress)
+    laws = _labelled(found, evidences, list(programs), _Measured(measured, labels))
+    attrs = {"world": question.name, "world_hash": question.hash, "limit": int(limit)}
+    attrs |= provenance() | _how_it_went(found, programs)
+    return laws.assign_attrs(schema.encode_attrs(attrs))
+
+
+def _measurements(question: Question) -> list[str]:
     measured = list(question.whole.named("measurement"))
     if not measured:
         raise MeasurementError(
             "the world measures nothing, so there is no law to work out: add measure(name, value)."
         )
-    evidences = _evidences(question, {} if alternatives is None else alternatives)
-    labels = Labels(coords, dims, question.whole.sites)
-    programs = {d.name: _program(world, question, d, measured) for d in everyone}
-    found = _every_world(programs, evidences, measured, int(limit), progress)
-    paths = {name: max(found[label, name].paths for label in evidences) for name in programs}
-    attrs = {"world": question.name, "world_hash": question.hash, "paths": paths}
-    laws = _labelled(found, evidences, list(programs), _Measured(measured, labels))
-    return laws.assign_attrs(schema.encode_attrs({**provenance(), **attrs, "limit": int(limit)}))
+    return measured
+
+
+def _how_it_went(
+    found: Mapping[tuple[str, str], Outcomes], names: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    own = {name: [went for (_, who), went in found.items() if who == name] for name in names}
+    return {
+        "paths": {name: max(went.paths for went in each) for name, each in own.items()},
+        # A reason for the loop is longer than "plate", and that than "loop".
+        "vectorised": {name: max((w.how for w in each), key=len) for name, each in own.items()},
+    }
 
 
 def _every_world(
@@ -149,13 +166,16 @@ def _every_world(
     progress: bool,
 ) -> dict[tuple[str, str], Outcomes]:
     found = {}
-    with bar(len(evidences) * len(programs), "exact worlds", progress) as shown, one_thread():
+    worlds, done = len(evidences) * len(programs), 0
+    with bar(0, "exact worlds", progress) as shown, one_thread():
+        shown.unit = " runs"  # how many paths there will be is not known
         for label, (_, given) in evidences.items():
             for name, program in programs.items():
                 told = "" if label == AS_IT_WAS else f", at {label}"
                 asked = replace(program, evidence=given, what=program.what + told)
-                found[label, name] = _outcomes(asked, measured, limit)
-                shown.update()
+                done += 1
+                shown.set_description(f"exact worlds, {done} of {worlds}")
+                found[label, name] = _outcomes(asked, measured, limit, shown.update)
     return found
 
 
@@ -221,10 +241,12 @@ def _program(
     return Program(SetSwitch(on)(partial(world, disciple)), anatomy, {}, what)
 
 
-def _outcomes(program: Program, measured: Sequence[str], limit: int) -> Outcomes:
+def _outcomes(
+    program: Program, measured: Sequence[str], limit: int, watch: Callable[[int], Any]
+) -> Outcomes:
     """Go down every path, or say that the evidence rules all of them out."""
     with isolated(0), translated(program.what):
-        found = _gone_down(program, measured, limit)
+        found = _gone_down(program, measured, limit, watch)
     if not found.paths:
         raise EvidenceError(
             f"the evidence on {list(program.evidence)} has probability 0 in {program.what}: "
@@ -233,26 +255,29 @@ def _outcomes(program: Program, measured: Sequence[str], limit: int) -> Outcomes
     return found
 
 
-def _gone_down(program: Program, measured: Sequence[str], limit: int) -> Outcomes:
+def _gone_down(
+    program: Program, measured: Sequence[str], limit: int, watch: Callable[[int], Any]
+) -> Outcomes:
     """Take some paths one by one; and if there are many, all at once where that works."""
     found = Outcomes()
     for number, (log_weight, numbers) in enumerate(walk(program, measured, limit=limit), 1):
         if number == _SINGLY + 1:
-            whole = _all_at_once(program, measured, limit)
-            if whole is not None:
-                return whole
+            try:
+                return _all_at_once(program, measured, limit, watch)
+            except NotVectorisable as error:
+                found.how = f"loop: {error}"
+        watch(1)
         found.add(np.array([log_weight]), numbers[None])
     return found
 
 
-def _all_at_once(program: Program, measured: Sequence[str], limit: int) -> Outcomes | None:
-    """Go down all paths abreast; None if they have to be run one by one."""
+def _all_at_once(
+    program: Program, measured: Sequence[str], limit: int, watch: Callable[[int], Any]
+) -> Outcomes:
     found = Outcomes()
-    try:
-        for log_weights, numbers in walk_abreast(program, measured, limit=limit):
-            found.add(log_weights, numbers)
-    except NotVectorisable:
-        return None
+    found.how = "plate"
+    for log_weights, numbers in walk_abreast(program, measured, limit=limit, watch=watch):
+        found.add(log_weights, numbers)
     return found
 
 
@@ -264,6 +289,12 @@ class _Measured:
         self._shapes = {name: tuple(labels.sites[name].value.shape) for name in names}
         values = (torch.empty(0, dtype=labels.sites[name].value.dtype) for name in names)
         self._kinds = [value.numpy().dtype for value in values]
+
+    @property
+    def columns(self) -> list[str]:
+        """What each number of a row belongs to."""
+        shapes = self._shapes.items()
+        return [name for name, shape in shapes for _ in range(math.prod(shape))]
 
     @property
     def precision(self) -> float:
@@ -293,7 +324,8 @@ def _labelled(
     """Write all laws down over the same outcomes."""
     laws = {key: outcomes.law() for key, outcomes in found.items()}
     every = np.concatenate([own for own, _, _ in laws.values()])
-    rows, place = np.unique(one_spelling(every, measured.precision), axis=0, return_inverse=True)
+    spelled = one_spelling(every, measured.precision, measured.columns)
+    rows, place = np.unique(spelled, axis=0, return_inverse=True)
     shape = (len(evidences), len(names), len(rows))
     if math.prod(shape) > _MOST_NUMBERS:
         raise WorldError(

@@ -382,7 +382,9 @@ def test_what_cannot_be_run_at_once_is_run_one_by_one(world):
 
 def test_a_world_whose_paths_would_see_each_other_has_the_right_law():
     # One at place 0, and not everywhere: 15 of 32.
-    is_law(law(enumerate_worlds(mixing, {}, NULL)), {(0.0,): 17 / 32, (1.0,): 15 / 32})
+    laws = enumerate_worlds(mixing, {}, NULL)
+    is_law(law(laws), {(0.0,): 17 / 32, (1.0,): 15 / 32})
+    assert laws.attrs["vectorised"].startswith('{"erased": "loop: ')
 
 
 def test_thousands_of_paths_are_merged_as_they_come():
@@ -452,6 +454,107 @@ def test_a_binomial_of_several_counts_has_a_list_as_well():
     np.testing.assert_allclose(table.T, [[0.5, 0.5, 0], [0, 0, 1]], atol=1e-12)
 
 
+def test_whole_numbers_are_never_one_outcome_however_large():
+    def people(disciple):
+        z = pyro.sample("z", dist.Bernoulli(0.5))
+        act = cm.wire(disciple, idle=torch.zeros(()))
+        cm.measure("people", 2_000_000 + (z + act(z)).long())
+        cm.measure("share", act(z))
+
+    laws = enumerate_worlds(people, {}, {"one": lambda z: torch.ones(())})
+    is_law(law(laws), {(2e6, 0.0): 0.5, (2e6 + 1, 0.0): 0.5})
+    impact = exact_impact(laws, measurements="people")
+    assert impact["joint_tv"].item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "values", [1 + 3e-7 * np.arange(9), [2e6, 2e6 + 0.5, 2e6 + 1]], ids=["wide", "whole"]
+)
+def test_numbers_that_follow_each_other_as_closely_as_rounding_are_refused(values):
+    rows = np.array(values)[:, None]
+    with pytest.raises(MeasurementError, match="'share' has values that follow each other"):
+        one_spelling(rows, 2.0**-23, ["share"])
+    assert len(np.unique(one_spelling(rows, 2.0**-52))) == len(rows)
+
+
+@pytest.mark.parametrize("path", [0, 1])
+@pytest.mark.parametrize(
+    "draw",
+    [lambda: torch.rand(()), lambda: torch.tensor(np.random.rand())],  # noqa: NPY002
+    ids=["torch", "numpy"],
+)
+def test_random_numbers_outside_sites_are_refused_whatever_path_has_them(draw, path):
+    def world(disciple):
+        z = pyro.sample("z", dist.Bernoulli(0.5))
+        act = cm.wire(disciple, idle=torch.zeros(()))
+        cm.measure("y", act(z) + (draw() if z == path else 0.0))
+
+    with pytest.raises(WorldError, match=r"draws random numbers outside pyro\.sample"):
+        enumerate_worlds(world, {}, NULL)
+
+
+def test_what_the_evidence_rules_out_is_left_on_the_way():
+    steps = 20
+
+    def chain(disciple):
+        x = torch.zeros(())
+        for t in range(steps):
+            x = pyro.sample(f"z{t}", dist.Bernoulli(0.3 + 0.4 * x))
+            pyro.sample(f"seen{t}", dist.Bernoulli(x))
+        free = pyro.sample("free", dist.Categorical(torch.ones(12) / 12))
+        act = cm.wire(disciple, idle=torch.zeros(()))
+        cm.measure("y", x + free + act(x))
+
+    known = {f"seen{t}": float(t % 2) for t in range(steps)}
+    laws = enumerate_worlds(chain, known, NULL, limit=50)
+    is_law(law(laws), {(1.0 + k,): 1 / 12 for k in range(12)})
+    assert laws.attrs["vectorised"] == '{"erased": "plate", "null": "plate"}'
+    expected = np.log(0.7) + (steps - 1) * np.log(0.3)
+    np.testing.assert_allclose(laws["log_evidence"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [dist.Bernoulli, partial(dist.Binomial, 1)])
+def test_what_logits_make_all_but_impossible_is_still_possible(kind):
+    def world(disciple):
+        z = pyro.sample("z", dist.Bernoulli(0.5))
+        act = cm.wire(disciple, idle=torch.zeros(()))
+        pyro.sample("e", kind(logits=40.0 + 2 * z))
+        cm.measure("y", z + act(z))
+
+    odds = np.exp(2)
+    laws = enumerate_worlds(world, {"e": 0.0}, NULL)
+    is_law(law(laws), {(0.0,): odds / (1 + odds), (1.0,): 1 / (1 + odds)})
+
+
+def test_what_torch_remembers_of_a_coin_does_not_change_its_law():
+    for coin, no in (
+        (dist.Bernoulli(logits=torch.tensor(40.0)), np.exp(-40)),
+        (dist.Bernoulli(probs=torch.tensor(1.0)), 0.0),
+    ):
+        coin.sample(), coin.log_prob(torch.tensor(1.0))
+        table = finite_law(coin.expand((2,))).table
+        np.testing.assert_allclose(table, [[no, no], [1, 1]], rtol=1e-6)
+
+
+def test_places_that_are_certain_stay_what_they_are():
+    chances = torch.zeros(300)
+    chances[7::50] = 0.5
+    chances[3::50] = 1.0
+
+    def world(disciple):
+        turned = pyro.sample("turned", dist.Bernoulli(0.5))
+        act = cm.wire(disciple, idle=torch.zeros(()))
+        with pyro.plate("place", 300):
+            x = pyro.sample("x", dist.Bernoulli((chances - turned[..., None]).abs()))
+        cm.measure("third", x[..., 3] + act(turned))
+        cm.measure("sum", x.sum(-1))
+
+    binomial = stats.binom(6, 0.5).pmf(range(7))
+    expected = {(1.0, 6.0 + k): p / 2 for k, p in enumerate(binomial)}
+    expected |= {(0.0, 288.0 + k): p / 2 for k, p in enumerate(binomial)}
+    is_law(law(enumerate_worlds(world, {}, NULL)), expected)
+
+
 def world_of(make):
     """A world with one site before the wire."""
 
@@ -476,8 +579,16 @@ def world_of(make):
             lambda: pyro.sample("z", dist.Bernoulli(0.5).mask(torch.tensor(False))),
             "'z' is latent and scaled or masked",
         ),
+        (
+            lambda: pyro.sample("z", dist.Delta(torch.zeros(()), log_density=1.0)),
+            "'z' is a latent Delta with a log_density",
+        ),
+        (
+            lambda: pyro.sample("z", dist.Empirical(torch.tensor([1.0, 3.0]), torch.zeros(2))),
+            "a site's Empirical lists its values.*Categorical",
+        ),
     ],
-    ids=["continuous", "infinite", "scaled", "masked"],
+    ids=["continuous", "infinite", "scaled", "masked", "weighed", "empirical"],
 )
 def test_a_site_without_a_list_of_values_is_refused(make, match):
     with pytest.raises(WorldError, match=match):

@@ -35,7 +35,7 @@ def down(seen):
     return torch.where(seen < 12, 1, 2)
 
 
-CART = {"cart": 0, "angle": 2, "length": lambda history: history.length.float()}
+CART = {"cart": np.int64(0), "angle": 2, "length": lambda history: history.length.float()}
 LAKE = {"place": lambda history: history.last.float(), "said": "prob"}
 BOX = dist.Uniform(-0.05 * torch.ones(4), 0.05)
 
@@ -307,6 +307,129 @@ def test_idling_may_be_a_policy():
     tree = drawn(world, {}, {"balance": balance})
     for name in CART:
         np.testing.assert_array_equal(flat(tree, name, "erased"), flat(tree, name, "balance"))
+
+
+class Remembering:
+    """Policies with a memory, each of another kind."""
+
+    def __init__(self, kind):
+        self.kind, self.calls, self.last = kind, 0, None
+
+    def __call__(self, seen):
+        self.calls += 1
+        if self.kind == "coin":
+            return (torch.rand(len(seen)) < 0.5).long()
+        if self.kind == "clock":
+            return torch.full((len(seen),), self.calls % 2)
+        before = self.last if self.last is not None and len(self.last) == len(seen) else 0.0
+        self.last = seen[:, 2]
+        return (seen[:, 2] > before).long()
+
+
+@pytest.mark.parametrize("kind", ["clock", "last", "coin"])
+def test_a_policy_with_a_memory_is_refused(kind):
+    world = from_gymnasium("CartPole-v1", steps=20, idle=0, measures=CART)
+    said = "does not do the same twice when it sees the same.*ActionWrapper"
+    with pytest.raises(DiscipleError, match=said):
+        drawn(world, {}, {kind: Remembering(kind)})
+    idle = from_gymnasium("CartPole-v1", steps=20, idle=Remembering(kind), measures=CART)
+    with pytest.raises(WorldError, match=said):
+        drawn(idle, {}, {"left": left})
+
+
+def test_a_policy_that_fails_is_told_what_it_got():
+    world = from_gymnasium("CartPole-v1", steps=3, idle=0)
+    said = r"'odd' failed with IndexError.*got shape \(1, 4\), dtype torch.float32, first axis = d"
+    with pytest.raises(DiscipleError, match=said):
+        cm.check_world(world, cm.Disciple(lambda seen: int(seen[2] > 0), name="odd"))
+
+
+class Noisy(gym.Env):
+    """Step by a random number; where that comes from, and what is said, differs."""
+
+    observation_space = gym.spaces.Tuple([gym.spaces.Box(-99.0, 99.0, (1,))])
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, source="np_random"):
+        self.source, self.buffer = source, np.zeros(1, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.buffer[:] = self.np_random.random()
+        if self.source == "own":
+            self.own = np.random.default_rng(seed)
+        if self.source == "alias":
+            self.own = self.np_random
+        if self.source == "global":
+            np.random.seed(seed)  # noqa: NPY002
+        return (self.buffer,), {}
+
+    def step(self, action):
+        own = {"np_random": self.np_random, "global": np.random}
+        self.buffer += own[self.source].random() if self.source in own else self.own.random()
+        won = self.buffer[0] > 3  # numpy's, as is a success of most environments
+        told = {"won": won, "pair": np.array([1.0, 2.0])} if won else {"sure": won}
+        return (self.buffer,), 0.0, bool(won), False, told
+
+
+def still(seen):
+    return torch.zeros(len(seen[0])).long()
+
+
+PLACE = {"place": lambda history: history.last[0][:, 0]}
+
+
+@pytest.mark.parametrize(("source", "said"), [("own", "self.own"), ("global", "numpy.random")])
+def test_random_numbers_that_cannot_begin_anew_are_refused(source, said):
+    def make():
+        return Noisy(source)
+
+    with pytest.raises(WorldError, match=f"from {said}.*renew=False"):
+        from_gymnasium(make, steps=3, idle=0)
+    if source == "own":
+        world = from_gymnasium(make, steps=3, idle=0, renew=False, measures=PLACE)
+        assert len(set(flat(drawn(world, {"seed": 3}, {"still": still}), "place", "still"))) == 1
+
+
+def test_random_numbers_by_another_name_begin_anew_as_well():
+    world = from_gymnasium(lambda: Noisy("alias"), steps=3, idle=0, measures=PLACE)
+    tree = drawn(world, {"seed": 3}, {"still": still})
+    assert len(set(flat(tree, "place", "still"))) == 80
+    same = from_gymnasium(Noisy, steps=3, idle=0, measures=PLACE)
+    other = drawn(same, {"seed": 3}, {"still": still})
+    np.testing.assert_array_equal(flat(tree, "place", "still"), flat(other, "place", "still"))
+
+
+def test_what_info_says_only_sometimes_needs_what_holds_otherwise():
+    measures = {
+        "won": lambda history: history.told("won", otherwise=0.0),
+        "second": lambda history: history.told("pair", otherwise=[0.0, -1.0])[:, 1],
+        **PLACE,
+    }
+    tree = drawn(from_gymnasium(Noisy, steps=5, idle=0, measures=measures), {}, {"still": still})
+    won = flat(tree, "place", "still") > 3
+    assert 0 < won.mean() < 1
+    np.testing.assert_array_equal(flat(tree, "won", "still"), won)
+    np.testing.assert_array_equal(flat(tree, "second", "still"), np.where(won, 2.0, -1.0))
+    assert tree.attrs["vectorised"] == '{"erased": "plate", "still": "plate"}'
+    for steps, name, said in (
+        (1, "won", r"says nothing of 'won'.*history.told\('won', otherwise=0.0\)"),
+        (60, "pair", r"says 2 numbers of 'pair' at once; give a function"),
+        (5, "won", r"history.told\('won'"),
+    ):
+        world = from_gymnasium(Noisy, steps=steps, idle=0, measures={"odd": name})
+        with pytest.raises(MeasurementError, match=said):
+            drawn(world, {}, {"still": still})
+
+
+def test_several_environments_in_one_are_refused():
+    with pytest.raises(WorldError, match="got 3 environments in one"):
+        from_gymnasium(lambda: gym.make_vec("CartPole-v1", num_envs=3), steps=3, idle=0)
+
+
+def test_a_number_where_a_row_is_asked_for_is_spelled_out():
+    with pytest.raises(WorldError, match=r"Or give \[0.0\]"):
+        from_gymnasium("Pendulum-v1", steps=3, idle=0)
 
 
 class Walk(gym.Env):

@@ -13,6 +13,7 @@ import torch
 
 from counterfactual_models.environments.gymnasium_source import the_library
 from counterfactual_models.environments.legal_actions import legal_actions
+from counterfactual_models.environments.policies import ask_policy, refuse_memory
 from counterfactual_models.errors import CounterfactualError, DiscipleError, WorldError
 
 __all__ = ["Beginning", "Episodes", "History", "Record"]
@@ -36,8 +37,8 @@ class History:
     terminated, truncated
         (draws,) bool: whether the environment ended the episode, or its time limit did.
     info
-        Name -> (draws, steps + 1) of what `info` said in numbers, repeated where it said nothing;
-        NaN before it said anything.
+        Name -> (draws, steps + 1[, ...]) of what `info` said in numbers or vectors, repeated where
+        it said nothing; NaN before it said anything. A name that it never said is not there.
     """
 
     observations: Any
@@ -57,6 +58,22 @@ class History:
     def lasting(self) -> torch.Tensor:
         """Whether an episode had not ended before a step: (draws, steps) bool."""
         return torch.arange(self.rewards.shape[1]) < self.length[:, None]
+
+    def told(self, name: str, otherwise: Any) -> torch.Tensor:
+        """Give what `info` said last under a name, (draws[, ...]).
+
+        Parameters
+        ----------
+        name
+            As `info` has it.
+        otherwise
+            What holds where it was never said: a number, or a vector of them.
+        """
+        instead = torch.as_tensor(otherwise).double()
+        if name not in self.info:
+            return instead.expand(len(self.length), *instead.shape)
+        last = self.info[name][:, -1]
+        return torch.where(last.isnan(), instead, last)
 
 
 @dataclass(frozen=True)
@@ -157,25 +174,29 @@ class Episodes:
         steps
             How many, at most.
         who, error
-            How the message begins, and what is raised, when an action is none of the
-            environment's.
+            How the message begins, and what is raised, when the policy fails, gives what is
+            no action of the environment's, or, asked by a single draw, has a memory.
 
         Returns
         -------
         History
         """
         if chance is not None:
-            generator = the_library().utils.seeding.np_random
             for env, seed in zip(self.envs.envs, chance, strict=True):
-                env.unwrapped.np_random = generator(int(seed))[0]
+                _begin_anew(env.unwrapped, int(seed))
         record = past.after()
         space, rows = self.envs.single_action_space, self.envs.num_envs
+
+        def act(seen: Any) -> np.ndarray:
+            answer = ask_policy(policy, _each(_tensor, seen), rows, who=who, error=error)
+            return legal_actions(space, answer, rows, who=who, error=error)
+
         for _ in range(steps):
             if record.actions and not record.alive.any():
                 break
-            answer = policy(_each(_tensor, record.observations[-1]))
-            actions = legal_actions(space, answer, rows, who=who, error=error)
-            self._step(record, actions)
+            self._step(record, act(record.observations[-1]))
+        if rows == 1:
+            refuse_memory(act, record.observations, record.actions, who=who, error=error)
         return record.history(steps)
 
     def _step(self, record: "Record", actions: np.ndarray) -> None:
@@ -273,19 +294,20 @@ class Record:
             said = info.get(f"_{name}")
             if not isinstance(value, np.ndarray) or not isinstance(said, np.ndarray):
                 continue
-            if value.dtype.kind in "fiub" and value.shape == self.alive.shape:
+            if value.dtype.kind == "O":  # numpy.bool, which vector environments keep as objects
+                value = _as_numbers(value, said)
+            if value.dtype.kind in "fiub" and value.ndim in (1, 2):
                 before = told.get(name, np.full(value.shape, np.nan))
-                told[name] = np.where(self.alive & said, value, before)
+                if before.shape == value.shape:
+                    told[name] = _Keep(self.alive & said)(value, before)
 
     def history(self, steps: int) -> History:
         """Bring everything to its full length, and to torch."""
         missing = steps - len(self.actions)
-        names = {name for told in self.told for name in told}
-        nothing = np.full(self.alive.shape, np.nan)
-        info = {
-            name: _stacked([told.get(name, nothing) for told in self.told], missing)
-            for name in sorted(names)
-        }
+        info = {}
+        for name, last in sorted(self.told[-1].items()):
+            nothing = np.full(last.shape, np.nan)
+            info[name] = _stacked([told.get(name, nothing) for told in self.told], missing)
         rewards = [*self.rewards, *[np.zeros(self.alive.shape)] * missing]
         return History(
             observations=_each(lambda *leaves: _stacked(leaves, missing), *self.observations),
@@ -296,6 +318,23 @@ class Record:
             truncated=torch.from_numpy(self.truncated),
             info=info,
         )
+
+
+def _begin_anew(environment: Any, seed: int) -> None:
+    """Seed the random numbers, also where the environment calls them by other names as well."""
+    fresh = the_library().utils.seeding.np_random(seed)[0]
+    before = environment.np_random
+    if type(before.bit_generator) is type(fresh.bit_generator):
+        before.bit_generator.state = fresh.bit_generator.state
+    else:
+        environment.np_random = fresh
+
+
+def _as_numbers(value: np.ndarray, said: np.ndarray) -> np.ndarray:
+    kinds = bool | np.bool_ | int | float | np.integer | np.floating
+    if value.ndim == 1 and all(isinstance(each, kinds) for each in value[said]):
+        return np.where(said, value, np.nan).astype(float)
+    return value
 
 
 class _Keep:

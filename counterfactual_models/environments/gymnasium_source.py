@@ -97,6 +97,11 @@ def find_source(
             raise WorldError(
                 f"the function made a {type(one).__name__}; expected an environment of Gymnasium."
             )
+        if hasattr(one, "num_envs"):
+            raise WorldError(
+                f"got {one.num_envs} environments in one (gymnasium.make_vec); expected a single "
+                "one, as gymnasium.make gives it: draws are put side by side here."
+            )
         name = environment if isinstance(environment, str) else type(one.unwrapped).__name__
         spaces = one.action_space, one.observation_space
         found = Source(name, make, *spaces, dict(arguments or {}))

@@ -10,6 +10,7 @@ from counterfactual_models.errors import CounterfactualError, WorldError
 __all__ = ["bounds", "legal_actions"]
 
 _ROUNDING = 1e-6
+_FEW = 8
 
 
 def bounds(space: Any) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -96,7 +97,7 @@ def legal_actions(
         raise error(
             f"{who} gave actions of shape {found.shape}; expected {(rows, *shape)}, one for each "
             f"of {rows} draws (or {shape}, one for all): a policy sees many draws at once, first "
-            "axis = draws."
+            "axis = draws." + _instead(found, shape, whole)
         )
     found = np.broadcast_to(found, (rows, *shape))
     slack = 0.0 if whole else _ROUNDING * np.maximum(1.0, np.abs(found))
@@ -108,3 +109,11 @@ def legal_actions(
         worst = found[tuple(np.argwhere(~good)[0])]
         raise error(f"{who} gave {worst.item()!r}, which is no action of {space}.")
     return found.clip(low, high).astype(space.dtype)
+
+
+def _instead(found: np.ndarray, shape: tuple[int, ...], whole: bool) -> str:
+    """Spell a single number as an action of few."""
+    if found.ndim or len(shape) != 1 or shape[0] > _FEW:
+        return ""
+    spelled = [int(found) if whole and found == np.rint(found) else float(found)] * shape[0]
+    return f" Or give {spelled}."

@@ -12,6 +12,7 @@ from counterfactual_models.environments.gymnasium_source import Source, find_sou
 from counterfactual_models.environments.known_past import read_past
 from counterfactual_models.environments.legal_actions import legal_actions
 from counterfactual_models.environments.measures import Measure, read_measures
+from counterfactual_models.environments.own_numbers import refuse_own_numbers
 from counterfactual_models.environments.start_states import place as put
 from counterfactual_models.environments.worlds import SEEDS, GymnasiumWorld
 from counterfactual_models.errors import WorldError, refuse_counts
@@ -38,8 +39,11 @@ def from_gymnasium(
 ) -> GymnasiumWorld:
     """Make a world of a Gymnasium environment: its agent acts, or is switched off.
 
-    The disciple is a policy, observations (draws, ...) -> actions (draws, ...): it sees many
-    draws at once, and decides by what it sees. An episode that has ended stays as it was.
+    The disciple is a policy, observations (draws, ...) -> actions (draws, ...): a function of what
+    it sees, of many draws at once, without a memory and without random numbers. A policy that
+    mixes actions acts on a ``gymnasium.ActionWrapper``, whose action is a probability (space
+    ``Box(0, 1, (1,))``) and which draws the real one from ``self.np_random``. An episode that has
+    ended stays as it was.
 
     Parameters
     ----------
@@ -52,10 +56,12 @@ def from_gymnasium(
         nothing.
     measures
         Name -> a name in `info`, a place in the last observation, or a function of the
-        ``History``; by default the sum of rewards, and the steps to the end.
+        ``History``; by default the sum of rewards, and the steps to the end. What `info` says
+        only sometimes, or in vectors, takes a function of ``history.told(name, otherwise)``.
     seeds, renew
         Site `seed`, below the number of `seeds`, is what the environment is reset with. Its random
-        numbers begin anew at the wire, from site `chance`; without `renew`, `seed`'s go on.
+        numbers, all of `np_random`, begin anew at the wire, from site `chance`; without `renew`,
+        those of `seed` go on: so for environments with random numbers of their own.
     start, place
         Distribution of the state after the reset, site `start`; put there by an attribute `state`
         or `s`, or by a function of environment and state that returns the observation.
@@ -86,6 +92,8 @@ def from_gymnasium(
     """
     refuse_counts(1, steps=steps)
     source = find_source(environment, arguments)
+    if renew:
+        refuse_own_numbers(source.make, source.name)
     known = read_past(source, seeds, start, place, played, blur, sight)
     world = GymnasiumWorld(
         source, known, _idle(source, idle), read_measures(measures), int(steps), bool(renew), p

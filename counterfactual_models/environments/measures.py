@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from counterfactual_models.environments.episodes import History
@@ -27,9 +28,23 @@ class _Told:
         if self.name not in history.info:
             raise MeasurementError(
                 f"the environment's info says nothing of {self.name!r} in numbers. "
-                + nearest(self.name, history.info)
+                f"{nearest(self.name, history.info)} {self.sometimes}"
             )
-        return history.info[self.name][:, -1]
+        last = history.info[self.name][:, -1]
+        if last.ndim > 1:
+            raise MeasurementError(
+                f"the environment's info says {last.shape[1]} numbers of {self.name!r} at once; "
+                f"give a function: lambda history: history.told({self.name!r}, 0.0)[..., 0]"
+            )
+        return last
+
+    @property
+    def sometimes(self) -> str:
+        """What to do about a name that is not always there."""
+        return (
+            "If it is said only sometimes, say what holds otherwise: "
+            f"lambda history: history.told({self.name!r}, otherwise=0.0)"
+        )
 
 
 @dataclass(frozen=True)
@@ -98,8 +113,8 @@ def read_measures(
             )
         if isinstance(spoken, str):
             found[name] = _Told(spoken)
-        elif isinstance(spoken, int) and not isinstance(spoken, bool):
-            found[name] = _Seen(spoken)
+        elif isinstance(spoken, int | np.integer) and not isinstance(spoken, bool):
+            found[name] = _Seen(int(spoken))
         elif callable(spoken):
             found[name] = spoken
         else:
@@ -127,7 +142,7 @@ def take(name: str, measured: Callable[[History], Any], history: History) -> tor
             "time."
         )
     if not value.isfinite().all():
-        hint = " (`info` did not say it in every draw)" if isinstance(measured, _Told) else ""
+        hint = f" {measured.sometimes}" if isinstance(measured, _Told) else ""
         bad = value[~value.isfinite()][0].item()
-        raise MeasurementError(f"measure {name!r} is {bad} in some draw{hint}.")
+        raise MeasurementError(f"measure {name!r} is {bad} in some draw.{hint}")
     return value

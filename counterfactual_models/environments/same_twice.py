@@ -4,6 +4,7 @@ Draws stand side by side in environments that are used again and again, and sing
 anew to be held against them: both are right only where the seed decides.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,7 @@ def refuse_moods(make: Callable[[], Any], what: str) -> None:
 def _episode(environment: Any, seed: int) -> list[Any]:
     seen, _ = environment.reset(seed=seed)
     environment.action_space.seed(seed)
-    told = [seen]
+    told = [_copied(seen)]
     for _ in range(_STEPS):
         seen, reward, ended, cut, _ = environment.step(environment.action_space.sample())
         told += [_copied(seen), float(reward), bool(ended), bool(cut)]
@@ -68,7 +69,7 @@ def _episode(environment: Any, seed: int) -> list[Any]:
 
 
 def _copied(seen: Any) -> Any:
-    return seen.copy() if isinstance(seen, np.ndarray | dict) else seen
+    return copy.deepcopy(seen)
 
 
 def _same(one: Any, other: Any) -> bool:

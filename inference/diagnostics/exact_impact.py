@@ -29,6 +29,10 @@ from inference.schema import DATUM, DISCIPLE, MEASUREMENT
 __all__ = ["exact_impact", "replacement_importance"]
 
 EXACT = "exact: every path of the world was enumerated, there is no Monte Carlo error"
+"""What is left is the rounding of the program's own parameters, some 1e-7 in single precision.
+
+Where no datum moves a law by more, shares of the importance and their distances are rounding, too.
+"""
 LONG_NAMES = {
     "joint_tv": "total variation of all measurements together",
     "tv": "total variation of the measurement",

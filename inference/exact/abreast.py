@@ -5,8 +5,9 @@ the paths branch, and the next pass has them pinned. A pass is trusted as one ov
 :mod:`inference.agreement` finds that it gives what its paths give by themselves.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,11 @@ _Paths = tuple[np.ndarray, dict[str, torch.Tensor]]
 
 
 def walk_abreast(
-    program: Program, measured: Sequence[str], *, limit: int
+    program: Program,
+    measured: Sequence[str],
+    *,
+    limit: int,
+    watch: Callable[[int], Any] = int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Run a program down every path, thousands at once; the caller isolates it.
 
@@ -38,6 +43,8 @@ def walk_abreast(
     ----------
     program, measured, limit
         As for :func:`inference.exact.walks.walk`.
+    watch
+        Told of every pass how many paths were in it.
 
     Yields
     ------
@@ -56,18 +63,24 @@ def walk_abreast(
     latents = [name for name in drawn if not is_certain(sites[name].fn)]
     paths: _Paths = np.zeros(1), {}
     branching: list[str] = []
+    evidence = [n for n in sites if n in program.evidence or n in program.anatomy.data]
+    order = {name: number for number, name in enumerate(sites)}
     for name in latents:
-        parts = [_branched(part, name, program, branching, limit) for part in _parted(paths)]
+        told = [known for known in evidence if order[known] < order[name]]
+        parts = [_branched(part, name, program, branching, limit, told) for part in _parted(paths)]
+        watch(len(paths[0]))
         paths = _joined(parts)
+        if not len(paths[0]):
+            return
         refuse_many(program, len(paths[0]), limit, branching)
-    evidence = [n for n, s in sites.items() if n in program.evidence or n in program.anatomy.data]
     for log_weights, pins in _parted(paths):
         batch = _run(program, pins, len(log_weights), score=evidence)
+        watch(len(log_weights))
         if any(n not in pins and not is_certain(batch.happened.sites[n]["fn"]) for n in drawn):
             raise NotVectorisable("a site is certain on one path and not on another")
         seen = log_weights.copy()
         for name in evidence:
-            seen += _summed(log_probability(batch.happened.sites[name]), batch, name, len(seen))
+            seen += _summed(log_probability(batch.happened.sites[name]), name, len(seen))
         if np.isnan(seen).any():
             raise NotVectorisable("a log-probability is no number")
         values = [flat_numbers(batch.values[n], n, program.what) for n in measured]
@@ -98,27 +111,39 @@ def _enough(block: Block) -> Block:
 
 
 def _branched(
-    paths: _Paths, name: str, program: Program, branching: list[str], limit: int
+    paths: _Paths,
+    name: str,
+    program: Program,
+    branching: list[str],
+    limit: int,
+    told: Sequence[str],
 ) -> _Paths:
-    """Go on from each path with every value that a site can have there."""
+    """Go on from each path that the evidence so far allows, with every value of a site there."""
     log_weights, pins = paths
-    batch = _run(program, pins, len(log_weights))
+    batch = _run(program, pins, len(log_weights), score=told)
     kinds, table = law_of_latent(batch.happened.sites[name])
     if table.ndim == 1 or table.shape[1] != len(log_weights):
         raise NotVectorisable(f"{name!r} has no axis of paths")
     chances = table.reshape(*table.shape[:2], -1).numpy()  # (kind, path, place)
     row = np.arange(len(log_weights))
+    for each in told:
+        seen = _summed(log_probability(batch.happened.sites[each]), each, len(log_weights))
+        row = row[seen[row] != -np.inf]
+    log_weights = log_weights[row]
+    branches = np.flatnonzero(((chances[:, row] > 0).sum(0) > 1).any(0))
     chosen = np.empty((len(row), 0), int)
-    for place in range(chances.shape[2]):
+    for place in branches:
         here = chances[:, row, place].T
         path, kind = np.nonzero(here > 0)
-        if len(path) > len(row) and name not in branching:
+        if name not in branching:
             branching.append(name)
         refuse_many(program, len(path), limit, branching)
         log_weights = log_weights[path] + np.log(here[path, kind])
         row, chosen = row[path], np.column_stack([chosen[path], kind])
+    every = (chances > 0).argmax(0)[row]  # all there is, where a place does not branch
+    every[:, branches] = chosen
     own = tuple(program.anatomy.sites[name].value.shape)
-    values = kinds[torch.from_numpy(chosen)].reshape((len(row), *own))
+    values = kinds[torch.from_numpy(every)].reshape((len(row), *own))
     origin = torch.from_numpy(row)
     return log_weights, {**{n: value[origin] for n, value in pins.items()}, name: values}
 
@@ -138,7 +163,7 @@ def _joined(parts: Sequence[_Paths]) -> _Paths:
     return np.concatenate([part[0] for part in parts]), pins
 
 
-def _summed(log_prob: torch.Tensor, batch: Batch, name: str, paths: int) -> np.ndarray:
+def _summed(log_prob: torch.Tensor, name: str, paths: int) -> np.ndarray:
     if not log_prob.ndim or len(log_prob) != paths:
         raise NotVectorisable(f"the density of {name!r} has no axis of paths")
     found: np.ndarray = log_prob.reshape(paths, -1).sum(1).numpy()

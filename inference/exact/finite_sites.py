@@ -18,7 +18,14 @@ from counterfactual_models.deferred import Deferred
 from counterfactual_models.errors import WorldError
 from inference.passes import Message
 
-__all__ = ["FiniteLaw", "finite_law", "is_certain", "law_of_latent", "log_probability"]
+__all__ = [
+    "FiniteLaw",
+    "finite_law",
+    "is_certain",
+    "law_of_latent",
+    "log_probability",
+    "refuse_density",
+]
 
 _UNOBSERVED = "_unobserved"  # Pyro's own, for what `obs_mask` leaves open
 _SUMS_TO_ONE = 1e-4
@@ -81,6 +88,21 @@ def is_certain(fn: Any) -> bool:
     return isinstance(_bare(fn), dist.Delta)
 
 
+def refuse_density(msg: Message) -> None:
+    """Refuse a latent Delta that weighs its path: a weight is evidence.
+
+    Raises
+    ------
+    WorldError
+        If it has a `log_density` other than 0.
+    """
+    if bool((_bare(msg["fn"]).log_density != 0).any()):
+        raise WorldError(
+            f"site {msg['name']!r} is a latent Delta with a log_density, which would weigh its "
+            "path: write the weight as pyro.factor(name, log_density), and leave it out here."
+        )
+
+
 def law_of_latent(msg: Message) -> FiniteLaw:
     """List the values of a latent site, or say why that cannot be done.
 
@@ -104,6 +126,11 @@ def law_of_latent(msg: Message) -> FiniteLaw:
             "laws need a world whose latent sites all have finitely many values. Write the site "
             "on a grid (Categorical), give evidence on it, leave it out if no measurement depends "
             "on it; or draw the world, with sample_posterior and sample_worlds."
+        )
+    if found.table.isnan().any():
+        raise WorldError(
+            f"the probabilities of {name!r} are no numbers on a path; check the parameters of its "
+            "distribution."
         )
     return found
 
@@ -172,8 +199,7 @@ def _is_discrete(fn: Any) -> bool:
 def _listed(fn: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Values (kind, *event) and probabilities (kind, *batch) of a bare distribution."""
     if isinstance(fn, laws.Bernoulli):
-        chance = _parameter(fn, torch.sigmoid)
-        return torch.arange(2.0).to(fn._param.dtype), torch.stack([1 - chance, chance])
+        return torch.arange(2.0).to(fn._param.dtype), torch.stack(_sides(fn))
     if isinstance(fn, laws.Categorical):
         table = _parameter(fn, lambda logits: logits.softmax(-1)).movedim(-1, 0)
         return torch.arange(len(table)), table
@@ -184,9 +210,14 @@ def _listed(fn: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
         return _binomial(fn)
     try:
         kinds = fn.enumerate_support(expand=False)
+        table = fn.log_prob(kinds).double().exp()
     except (NotImplementedError, AttributeError):
         return None
-    table = fn.log_prob(kinds).double().exp()
+    except ValueError as error:  # Empirical lists its values, and scores one at a time
+        raise WorldError(
+            f"a site's {type(fn).__name__} lists its values, and gives no probabilities of the "
+            f"list ({' '.join(str(error).split())[:80]}): write it as a Categorical over them."
+        ) from error
     if not torch.allclose(table.sum(0), torch.ones((), dtype=table.dtype), atol=_SUMS_TO_ONE):
         return None
     return kinds.reshape(len(kinds), *fn.event_shape), table
@@ -198,12 +229,28 @@ def _parameter(fn: Any, of_logits: Any) -> torch.Tensor:
     return of_logits(fn.logits.double()) if given is None else given.double()
 
 
+def _sides(fn: Any) -> list[torch.Tensor]:
+    """Probabilities of no and of yes; of logits each by itself, for 1 - p loses what is small."""
+    probs, logits = fn.__dict__.get("probs"), fn.__dict__.get("logits")
+    by_probs = None if probs is None else [1 - probs.double(), probs.double()]
+    if logits is None:
+        assert by_probs is not None
+        return by_probs
+    by_logits = [torch.sigmoid(-logits.double()), torch.sigmoid(logits.double())]
+    if by_probs is None:
+        return by_logits
+    # Torch keeps what it made of the other: logits made of probabilities are clamped.
+    given = torch.sigmoid(logits) == probs
+    pairs = zip(by_logits, by_probs, strict=True)
+    return [torch.where(given, mine, other) for mine, other in pairs]
+
+
 def _binomial(fn: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    chance, count = _parameter(fn, torch.sigmoid), fn.total_count.double()
+    (other, chance), count = _sides(fn), fn.total_count.double()
     most = int(count.max())
     kinds = torch.arange(most + 1.0).to(fn._param.dtype)
     k = kinds.double().reshape(-1, *(1,) * max(chance.ndim, count.ndim))
     rest = (count - k).clamp(min=0)
     ways = torch.lgamma(count + 1) - torch.lgamma(k + 1) - torch.lgamma(rest + 1)
-    log_prob = ways + torch.special.xlogy(k, chance) + torch.special.xlog1py(rest, -chance)
+    log_prob = ways + torch.special.xlogy(k, chance) + torch.special.xlogy(rest, other)
     return kinds, torch.where(k <= count, log_prob.exp(), 0.0)

@@ -6,9 +6,12 @@ Paths are merged as they come, so that memory holds outcomes, not paths.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import logsumexp
+
+from counterfactual_models.errors import MeasurementError
 
 __all__ = ["Outcomes", "one_spelling"]
 
@@ -24,6 +27,8 @@ class Outcomes:
     ----------
     paths
         How many paths there were that are possible.
+    how
+        They were run: "plate" (at once), or "loop" (one by one), with the reason if it was tried.
 
     Examples
     --------
@@ -36,7 +41,7 @@ class Outcomes:
     """
 
     def __init__(self) -> None:
-        self.paths = 0
+        self.paths, self.how = 0, "loop"
         self._rows: list[np.ndarray] = []
         self._log_weights: list[np.ndarray] = []
         self._waiting = 0
@@ -73,8 +78,10 @@ class Outcomes:
         return rows, share / share.sum(), total
 
 
-def one_spelling(rows: np.ndarray, eps: float) -> np.ndarray:
+def one_spelling(rows: np.ndarray, eps: float, names: Sequence[str] | None = None) -> np.ndarray:
     """Write numbers that differ by rounding alone in one way, column by column.
+
+    Two whole numbers never do.
 
     Parameters
     ----------
@@ -82,11 +89,18 @@ def one_spelling(rows: np.ndarray, eps: float) -> np.ndarray:
         (row, number).
     eps
         Relative precision in which the numbers were computed.
+    names
+        What messages call the columns.
 
     Returns
     -------
     np.ndarray
         Of the same shape; the first of a run of near neighbours stands for all.
+
+    Raises
+    ------
+    MeasurementError
+        If such a run goes on: then rounding cannot be told from a difference.
 
     Examples
     --------
@@ -97,7 +111,25 @@ def one_spelling(rows: np.ndarray, eps: float) -> np.ndarray:
     for column in range(rows.shape[1]):
         values, place = np.unique(rows[:, column], return_inverse=True)
         apart = np.diff(values) > _ULPS * eps * np.maximum(abs(values[1:]), abs(values[:-1]))
+        whole = values == np.rint(values)
+        apart |= whole[1:] & whole[:-1]  # counts are no rounding of each other
         first = np.concatenate([[0], np.flatnonzero(apart) + 1])
         runs = np.concatenate([[0], np.cumsum(apart)])
+        _refuse_long_runs(values, first, eps, names[column] if names else f"column {column}")
         found[:, column] = values[first][runs][place.ravel()]
     return found
+
+
+def _refuse_long_runs(values: np.ndarray, first: np.ndarray, eps: float, name: str) -> None:
+    last = np.append(first[1:], len(values)) - 1
+    low, high = values[first], values[last]
+    whole = np.add.reduceat(values == np.rint(values), first, dtype=int)
+    long = high - low > 2 * _ULPS * eps * np.maximum(abs(low), abs(high))
+    bad = np.flatnonzero(long | (whole > 1))
+    if len(bad):
+        run = values[first[bad[0]] : last[bad[0]] + 1][:4]
+        raise MeasurementError(
+            f"measurement {name!r} has values that follow each other as closely as rounding does, "
+            f"such as {', '.join(f'{value:.10g}' for value in run)}: outcomes cannot be told "
+            "apart. Compute the world in double precision, or measure less finely (round)."
+        )

@@ -5,6 +5,7 @@ made, but for the last that has a value left, and goes on from there with first 
 """
 
 import math
+import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,12 @@ from pyro.poutine.messenger import Messenger
 
 from counterfactual_models.anatomy import is_site, role_of
 from counterfactual_models.errors import EvidenceError, WorldError
-from inference.exact.finite_sites import is_certain, law_of_latent, log_probability
+from inference.exact.finite_sites import (
+    is_certain,
+    law_of_latent,
+    log_probability,
+    refuse_density,
+)
 from inference.passes import Message, Program
 
 __all__ = ["flat_numbers", "refuse_many", "walk"]
@@ -46,23 +52,36 @@ def walk(
     ------
     WorldError
         If there are more paths, a latent site has no finite list of values, or the program is not
-        a function of what it samples.
+        a function of what it samples: it draws other random numbers, or keeps a state.
     """
     path = _Path(program)
     size = sum(program.anatomy.sites[name].value.numel() for name in measured)
     while True:
+        before = _random_states()
         try:
             with torch.no_grad(), path:
                 program.call()
         except _Impossible:
             yield -math.inf, np.zeros(size)
         else:
+            if _random_states() != before:
+                raise WorldError(
+                    f"{program.what} draws random numbers outside pyro.sample (torch.rand, "
+                    "dropout) on one of its paths: no list of values holds them. Draw them with "
+                    "pyro.sample(name, distribution)."
+                )
             numbers = [_measured(path.measured, name, program) for name in measured]
             yield path.log_weight, np.concatenate([np.empty(0), *numbers])
         if not path.turn():
             return
         path.taken += 1
         refuse_many(program, path.taken, limit, path.open)
+
+
+def _random_states() -> tuple[Any, ...]:
+    numbers = np.random.get_state(legacy=False)["state"]  # noqa: NPY002 (the program's)
+    of_torch = torch.get_rng_state().numpy().tobytes()
+    return of_torch, numbers["key"].tobytes(), numbers["pos"], random.getstate()
 
 
 class _Impossible(BaseException):
@@ -131,7 +150,9 @@ class _Path(Messenger):
                     f"the log-probability of {name!r} is no number; check the parameters of its "
                     "distribution."
                 )
-        elif not msg["done"] and not is_certain(msg["fn"]):
+        elif not msg["done"] and is_certain(msg["fn"]):
+            refuse_density(msg)
+        elif not msg["done"]:
             msg["value"] = self._decided(msg)
             msg["done"] = True
 
