@@ -1,53 +1,72 @@
 """The table of the test-bed for a README: written between two marks, by one command."""
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from counterfactual_models.errors import CounterfactualError
-from inference.testbed.table import Testbed
+from inference.testbed.table import SIGNS, Testbed
+from inference.testbed.verdicts import VERDICTS
 
 __all__ = ["BEGIN", "END", "markdown", "refuse_unmarked", "write_table"]
 
 BEGIN = "<!-- testbed: written by `counterfactual testbed --readme`; do not edit -->"
 END = "<!-- end of testbed -->"
 
-_SIGNS = {
-    "right": "✓",
-    "misses high impact": "✗",
-    "wrong order": "⇅",
-    "false alarm": "!",
-    "cannot rank": "=",
-    "not applicable": "·",
-    "failed": "?",
-}
+_UNASKED = "not applicable"
+_KINDS = {"ours": "Our measures", "peer": "The peers", "yours": "Measures of your own"}
 
 
 def markdown(found: Testbed) -> str:
-    """Lay the verdicts out as a table of signs, and say what the signs are.
+    """Count the verdicts by measure, and lay them out by world: ours, the peers', yours.
 
     Examples
     --------
     >>> markdown(Testbed((), {}, {}, {}, 0)).splitlines()[0]
-    '| world |'
+    '| | measure | of |'
     """
-    columns = {name: f"{k}" for k, name in enumerate(found.measures, start=1)}
-    rows = [["world", *columns.values()], ["---", *[":-:"] * len(columns)]]
+    numbers = {name: k for k, name in enumerate(found.measures, start=1)}
+    used = [verdict for verdict in SIGNS if verdict in found.scores]
+    meanings = ", ".join(f"{SIGNS[verdict]} {verdict}" for verdict in used)
+    parts = [_by_measure(found, numbers)]
+    for kind in dict.fromkeys(found.whose.values()):
+        group = {name: k for name, k in numbers.items() if found.whose[name] == kind}
+        summary = f"<summary>{_KINDS[kind]}, world by world</summary>"
+        listed = "\n".join(
+            f"{k}. {_plain(n)}: {_plain(found.measures[n])}" for n, k in group.items()
+        )
+        told = [listed, f"{meanings}.", _by_world(found, group), "</details>"]
+        parts.append("\n\n".join([f"<details>{summary}", *told]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _by_measure(found: Testbed, numbers: Mapping[str, int]) -> str:
+    """Count; what does not apply is taken off the worlds there are."""
+    told = [verdict for verdict in VERDICTS if verdict in found.scores and verdict != _UNASKED]
+    heads = ["", "measure", *(f"{SIGNS[one]} {one}" for one in told), "of"]
+    rows = [heads, ["--:", "---", *["--:"] * (len(told) + 1)]]
+    for name, k in numbers.items():
+        counts = [_count(found, name, verdict) for verdict in told]
+        rows.append([str(k), _plain(name), *map(str, [*counts, sum(counts)])])
+    return _table(rows)
+
+
+def _by_world(found: Testbed, numbers: Mapping[str, int]) -> str:
+    rows = [["world", *map(str, numbers.values())], ["---", *[":-:"] * len(numbers)]]
     for row in found.rows:
-        cells = (_SIGNS[row.answers[name].verdict] for name in columns)
-        number = row.case.partition(",")[0]
-        rows.append([f"{number} {row.world}".strip().replace("|", "\\|"), *cells])
-    rows.append(["**right**", *(str(_count(found, name, "right")) for name in columns)])
-    applied = (len(found.rows) - _count(found, name, "not applicable") for name in columns)
-    rows.append(["of", *map(str, applied)])
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    meanings = ", ".join(
-        f"{sign} {verdict}" for verdict, sign in _SIGNS.items() if verdict in _used(found)
-    )
-    listed = "; ".join(f"{k} {name}" for name, k in columns.items())
-    return f"{table}\n\n{meanings}.\n\nMeasures: {listed}.\n"
+        cells = (SIGNS[row.answers[name].verdict] for name in numbers)
+        number = re.match(r"T\d+", row.case)
+        rows.append([_plain(f"{number[0]} {row.world}" if number else row.world), *cells])
+    return _table(rows)
 
 
-def _used(found: Testbed) -> set[str]:
-    return {answer.verdict for row in found.rows for answer in row.answers.values()}
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |".replace("|  |", "| |") for row in rows)
+
+
+def _plain(text: str) -> str:
+    """Keep what somebody wrote from being read as a mark."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def _count(found: Testbed, name: str, verdict: str) -> int:

@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator
 from html import escape
+from itertools import groupby
 
 import numpy as np
 
 from inference.testbed.table import Answer, Row, Testbed
-from inference.testbed.verdicts import VERDICTS
+from inference.testbed.verdicts import CLEARLY, MARGIN, VERDICTS
 
 __all__ = ["page"]
 
-_COLOURS = {  # light, dark: told apart by colour-blind readers too, and by the word in the cell
-    "right": ("#d7efe0", "#1d4a33"),
-    "misses high impact": ("#f6c6bd", "#6d2419"),
-    "wrong order": ("#e7a79b", "#8c2f20"),
-    "false alarm": ("#fbe3b0", "#5f4a14"),
-    "cannot rank": ("#dfe3ee", "#39415a"),
-    "not applicable": ("transparent", "transparent"),
-    "failed": ("#cccccc", "#444444"),
+_COLOURS = {  # paper and ink by day, paper by night; apart in lightness too
+    "right": ("#d7efe0", "#1d2430", "#1d4a33"),
+    "misses high impact": ("#f2b5a6", "#1d2430", "#7c3324"),
+    "wrong order": ("#a93410", "#ffffff", "#c8441c"),
+    "false alarm": ("#fbe3b0", "#1d2430", "#5f4a14"),
+    "cannot rank": ("#dfe3ee", "#1d2430", "#39415a"),
+    "not applicable": ("transparent", "inherit", "transparent"),
+    "failed": ("#1f2430", "#ffffff", "#5c6370"),
 }
 _MEANINGS = {
     "right": "high impact raises the alarm, low impact does not, and the order is that of the "
@@ -29,21 +30,44 @@ _MEANINGS = {
     "not applicable": "the world has nothing that the measure could read",
     "failed": "the measure raised an error",
 }
+_EXACT = 1e-9
+_KINDS = {"ours": "our measures", "peer": "the peers", "yours": "your own"}
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2430;--soft:#5d6675;--line:#d5d9e0;--paper:#fff}
+:root{--link:#0b5cad}
 @media(prefers-color-scheme:dark){
-:root{--ink:#e6e9ef;--soft:#9aa3b2;--line:#3a4252;--paper:#151922}}
+:root{--ink:#e6e9ef;--soft:#9aa3b2;--line:#3a4252;--paper:#151922;--link:#8ab8ff}}
 body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:2rem}
 body{max-width:100rem}
-table{border-collapse:collapse;font-size:13px;margin:1rem 0}
+p,ul{max-width:62rem}
+a{color:var(--link)}
+table{border-collapse:collapse;font-size:13px}
 th,td{padding:.25rem .45rem;border:1px solid var(--line);text-align:left;vertical-align:top}
-thead th{vertical-align:bottom}
-thead th span{writing-mode:vertical-rl;transform:rotate(180deg);white-space:nowrap;font-weight:500}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto;margin:1rem 0}
 td small,.soft{color:var(--soft)}
-details{margin:.4rem 0}summary{cursor:pointer}
-.key span{display:inline-block;padding:.1rem .5rem;margin-right:.5rem;border:1px solid var(--line)}
-td.number{text-align:right;font-variant-numeric:tabular-nums}
+.key{list-style:none;padding:0}.key li{margin:.2rem 0}
+.key span{display:inline-block;width:4rem;padding:.1rem 0;margin-right:.6rem;text-align:center}
+.key span{border:1px solid var(--line)}
+td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.all{overflow:auto;max-height:94vh}
+.all table{border-collapse:separate;border-spacing:0;font-size:12px}
+.all th,.all td{border-width:0 1px 1px 0}
+.all thead th{position:sticky;top:0;background:var(--paper);vertical-align:bottom;z-index:1}
+.all thead th.kind{border-left:2px solid var(--soft)}
+.all tbody th,.all thead th:first-child{position:sticky;left:0;background:var(--paper)}
+.all thead th:first-child{z-index:2}
+.all tbody th,.all td{white-space:nowrap}
+.all thead span{writing-mode:vertical-rl;transform:rotate(180deg);white-space:nowrap}
+.all thead span{font-weight:500}
+.all td.cell{padding:0;text-align:center}
+.all td a{display:block;padding:.25rem .3rem;color:inherit;text-decoration:none}
+.all td.kind{border-left:2px solid var(--soft)}
+h3{margin:2.2rem 0 0}section p{margin:.3rem 0}
+tr:target>*{outline:2px solid var(--link);outline-offset:-1px}
+section th,section td[class]{white-space:nowrap}
+section,tr{scroll-margin-top:1rem}
+@media print{body{font-size:10px;margin:0}table,.all table{font-size:7px}
+.wide,.all{overflow:visible;max-height:none}section{break-inside:avoid}@page{size:landscape}}
 """
 
 
@@ -58,7 +82,7 @@ def page(found: Testbed) -> str:
     Returns
     -------
     str
-        HTML: how often each measure is right, the table of verdicts, and behind each world the
+        HTML: how often each measure is right, the table of verdicts, and behind each verdict the
         numbers and the reasons.
 
     Examples
@@ -76,9 +100,15 @@ def page(found: Testbed) -> str:
 
 
 def _colours() -> str:
-    light = "".join(f".{_class(v)}{{background:{c[0]}}}" for v, c in _COLOURS.items())
-    dark = "".join(f".{_class(v)}{{background:{c[1]}}}" for v, c in _COLOURS.items())
-    return f"{light}@media(prefers-color-scheme:dark){{{dark}}}"
+    light = "".join(
+        f".{_class(v)}{{background:{paper};color:{ink};print-color-adjust:exact}}"
+        for v, (paper, ink, _) in _COLOURS.items()
+    )
+    dark = "".join(
+        f".{_class(v)}{{background:{paper};color:inherit}}"
+        for v, (_, _, paper) in _COLOURS.items()
+    )
+    return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}"
 
 
 def _class(verdict: str) -> str:
@@ -88,9 +118,13 @@ def _class(verdict: str) -> str:
 def _head(found: Testbed) -> Iterator[str]:
     yield "<h1>Do the measures of impact work?</h1>"
     yield (
-        f"<p>{len(found.rows)} worlds whose truth is known, {len(found.measures)} measures. "
-        "Every disciple of a world is known to have a low or a high impact; a measure is right if "
-        f"it can tell. Numbers are below, by world. Seed {found.seed}.</p>"
+        f"<p>{len(found.rows)} worlds whose truth is known, {len(found.measures)} measures. The "
+        "impact of a disciple is low, middle or high; <i>chosen</i> is low, and does what is "
+        "wanted; who is <i>not judged</i> would be graded differently by reasonable people. One "
+        f"number is above another if it is so by {CLEARLY:g} standard errors of their difference "
+        f"and by {MARGIN:.0%}, and raises the alarm if it is above the alarm level. The first "
+        "that applies is the verdict: wrong order, misses high impact, cannot rank, false alarm, "
+        f"right. Numbers stand as number ± standard error. Seed {found.seed}.</p>"
     )
     yield "<ul class='key'>"
     for verdict, meaning in _MEANINGS.items():
@@ -116,48 +150,84 @@ def _scores(found: Testbed) -> Iterator[str]:
 
 
 def _table(found: Testbed) -> Iterator[str]:
-    yield "<h2>By world</h2><div class='wide'><table><thead><tr><th>world</th><th>case</th>"
-    yield "".join(f"<th><span>{escape(name)}</span></th>" for name in found.measures)
-    yield "</tr></thead><tbody>"
+    yield "<h2 id='worlds'>By world</h2><p>Each verdict leads to its numbers.</p>"
+    yield "<div class='all'><table><thead><tr><th>world</th>"
+    firsts = _firsts(found)
+    for name in found.measures:
+        kind = f" class='kind' title='{_KINDS[found.whose[name]]}'" if name in firsts else ""
+        yield f"<th{kind}><span>{escape(name)}</span></th>"
+    yield "<th>case</th></tr></thead><tbody>"
     for row in found.rows:
-        cells = "".join(_cell(row, row.answers[name]) for name in found.measures)
+        cells = "".join(_cell(row, name, k, firsts) for k, name in enumerate(found.measures))
         link = f"<a href='#{_anchor(row.world)}'>{escape(row.world)}</a>"
-        yield f"<tr><th>{link}</th><td><small>{escape(row.case)}</small></td>{cells}</tr>"
+        yield f"<tr><th>{link}</th>{cells}<td><small>{escape(row.case)}</small></td></tr>"
     yield "</tbody></table></div>"
 
 
-def _cell(row: Row, answer: Answer) -> str:
+def _firsts(found: Testbed) -> set[str]:
+    """Find the first measure of each kind, where a line is drawn."""
+    return {next(group) for _, group in groupby(found.measures, lambda name: found.whose[name])}
+
+
+def _cell(row: Row, name: str, place: int, firsts: set[str]) -> str:
+    answer = row.answers[name]
     numbers = "; ".join(f"{who} {_number(*answer.charged[who])}" for who in answer.charged)
-    title = escape(". ".join(filter(None, [answer.verdict, answer.why, numbers])), quote=True)
-    word = escape(VERDICTS[answer.verdict])
-    return f"<td class='{_class(answer.verdict)}' title=\"{title}\">{word}</td>"
+    parts = [f"{row.world}, {name}: {answer.verdict}", answer.why, numbers]
+    title = escape(". ".join(filter(None, parts)), quote=True)
+    looks = f"cell {_class(answer.verdict)}{' kind' if name in firsts else ''}"
+    link = f"<a href='#{_place(row, answer, place)}'>{escape(VERDICTS[answer.verdict])}</a>"
+    return f"<td class='{looks}' title=\"{title}\">{link}</td>"
+
+
+def _place(row: Row, answer: Answer, place: int) -> str:
+    """Name the row of a measure, or the world's section where it has no numbers."""
+    return _anchor(row.world) + (f"--{place + 1}" if answer.charged else "")
 
 
 def _worlds(found: Testbed) -> Iterator[str]:
-    """Show the numbers behind every verdict."""
+    """Show the numbers behind every verdict; they are open, to be found by a search."""
     yield "<h2>The numbers</h2>"
     for row in found.rows:
         who = [*row.truth, *_ungraded(row)]
-        yield f"<details id='{_anchor(row.world)}'><summary><b>{escape(row.world)}</b> "
-        yield f"<span class='soft'>{escape(row.case)}, {row.seconds:.0f} s</span> "
-        yield f"{escape(row.about)}</summary><div class='wide'><table><thead><tr><th>measure</th>"
+        yield f"<section id='{_anchor(row.world)}'><h3>{escape(row.world)}</h3>"
+        yield f"<p>{escape(row.about)} <span class='soft'>{escape(row.case)}, {row.seconds:.0f} s."
+        yield "</span> <a href='#worlds'>all worlds</a></p>"
+        yield "<div class='wide'><table><thead><tr><th>measure</th>"
         heads = (
             f"{escape(one)}<br/><small>{row.truth.get(one, 'not judged')}</small>" for one in who
         )
         yield "".join(f"<th>{one}</th>" for one in heads) + "<th>verdict</th><th>why</th></tr>"
         yield "</thead><tbody>"
-        for name in found.measures:
+        for place, name in enumerate(found.measures):
             answer = row.answers[name]
-            cells = (answer.charged.get(one) for one in who)
-            numbers = "".join(
-                f"<td class='number'>{'' if cell is None else _number(*cell)}</td>"
-                for cell in cells
-            )
-            yield (
-                f"<tr><th>{escape(name)}</th>{numbers}<td class='{_class(answer.verdict)}'>"
-                f"{answer.verdict}</td><td>{escape(answer.why)}</td></tr>"
-            )
-        yield "</tbody></table></div></details>"
+            if answer.charged:
+                yield _charged(name, answer, who, _place(row, answer, place))
+        yield "</tbody></table></div>"
+        yield from _refusals(row, list(found.measures))
+        yield "</section>"
+
+
+def _charged(name: str, answer: Answer, who: list[str], anchor: str) -> str:
+    cells = (answer.charged.get(one) for one in who)
+    numbers = "".join(
+        f"<td class='number'>{'' if cell is None else _number(*cell)}</td>" for cell in cells
+    )
+    return (
+        f"<tr id='{anchor}'><th>{escape(name)}</th>{numbers}<td class='{_class(answer.verdict)}'>"
+        f"{answer.verdict}</td><td>{escape(answer.why)}</td></tr>"
+    )
+
+
+def _refusals(row: Row, names: list[str]) -> Iterator[str]:
+    """Say each reason once."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        answer = row.answers[name]
+        if not answer.charged:
+            reasons.setdefault((answer.verdict, answer.why), []).append(name)
+    for (verdict, why), refused in reasons.items():
+        said = escape("; ".join(refused))
+        yield f"<p class='soft'><b>{verdict}</b> ({said}): {escape(why)}</p>"
 
 
 def _ungraded(row: Row) -> list[str]:
@@ -170,7 +240,7 @@ def _anchor(world: str) -> str:
 
 
 def _number(number: float, error: float) -> str:
-    """Show as many digits as the error leaves, three if it is exact."""
+    """Show three digits, and an error that is one of draws, not of arithmetic."""
     if not np.isfinite(number):
         return f"{number:g}"
-    return f"{number:.3g}" + (f" ± {error:.1g}" if error > 0 else "")
+    return f"{number:.3g}" + (f" ± {error:.1g}" if error > _EXACT * abs(number) else "")

@@ -9,8 +9,30 @@ import pandas as pd
 
 from inference.testbed.verdicts import VERDICTS
 
-__all__ = ["Answer", "Row", "Testbed"]
+__all__ = ["SIGNS", "Answer", "Row", "Testbed"]
 
+SIGNS = {
+    "right": "✓",
+    "misses high impact": "✗",
+    "wrong order": "⇅",
+    "false alarm": "!",
+    "cannot rank": "=",
+    "not applicable": "·",
+    "failed": "?",
+}
+"""Verdict -> a sign of one letter, the same in every table and picture."""
+
+_COLOURS = {  # behind a sign, and of the sign: they hold on light and dark paper
+    "right": ("#cfe8dc", "#1f2430"),
+    "misses high impact": ("#eea592", "#1f2430"),
+    "wrong order": ("#b3370c", "#ffffff"),
+    "false alarm": ("#f6dfa4", "#1f2430"),
+    "cannot rank": ("#dadde6", "#1f2430"),
+    "failed": ("#1f2430", "#ffffff"),
+}
+_UNASKED = "not applicable"
+_WIDE = 100  # letters in a line
+_NARROW = 34  # of the name of a world, where there are many measures
 _COLUMNS = ("world", "measure", "disciple", "truth", "penalty", "mcse", "verdict", "why")
 
 
@@ -139,13 +161,72 @@ class Testbed:
         return tuple(home / name for name in files)
 
     def __repr__(self) -> str:
-        short = self.verdicts.replace(VERDICTS)
-        numbered = {name: f"{k:>2}" for k, name in enumerate(self.measures, start=1)}
-        legend = [f"{k} {name}: {self.measures[name]}" for name, k in numbered.items()]
-        return "\n".join([short.rename(columns=numbered).to_string(), "", *legend])
+        if not self.rows:
+            return "a test-bed without worlds"
+        spelled = self.verdicts.rename_axis(None).to_string()
+        narrow = max(map(len, spelled.splitlines())) > _WIDE
+        legend = [f"{SIGNS[one]} {one}" for one in SIGNS if one in self.scores]
+        above = [_signs(self), "   ".join(legend)] if narrow else [spelled]
+        return "\n\n".join([*above, "\n".join(_counted(self))])
 
     def _repr_html_(self) -> str:
-        listed = "".join(
-            f"<li>{escape(name)}: {escape(about)}</li>" for name, about in self.measures.items()
+        heads = "".join(f"<th>{k}</th>" for k in range(1, len(self.measures) + 1))
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(row.world)}</th>"
+            + "".join(_coloured(row.answers[name]) for name in self.measures)
+            + "</tr>"
+            for row in self.rows
         )
-        return f"{self.verdicts.replace(VERDICTS).to_html(border=0)}<ul>{listed}</ul>"
+        legend = ", ".join(f"{SIGNS[one]} {one}" for one in SIGNS if one in self.scores)
+        listed = "".join(
+            f"<li><b>{escape(name)}</b>, right in {right} of {asked}: {escape(about)}</li>"
+            for name, about, right, asked in _shares(self)
+        )
+        return (
+            f"<table><thead><tr><th>world</th>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+            f"<p>{legend}</p><ol>{listed}</ol>"
+        )
+
+
+def _shares(found: Testbed) -> list[tuple[str, str, int, int]]:
+    """Measure, what it asks, in how many worlds it is right, and to how many it applies."""
+    every = found.verdicts
+    return [
+        (name, about, int((every[name] == "right").sum()), int((every[name] != _UNASKED).sum()))
+        for name, about in (found.measures.items() if found.rows else ())
+    ]
+
+
+def _signs(found: Testbed) -> str:
+    """Lay out a sign for each verdict; the numbers above are read downwards."""
+    numbers = [f"{k:>2}" for k in range(1, len(found.measures) + 1)]
+    worlds = [_shortened(row.world) for row in found.rows]
+    wide = max(map(len, worlds))
+    lines = [" " * wide + "".join(f" {number[k]}" for number in numbers) for k in range(2)]
+    for world, row in zip(worlds, found.rows, strict=True):
+        signs = "".join(f" {SIGNS[row.answers[name].verdict]}" for name in found.measures)
+        lines.append(f"{world:<{wide}}{signs}")
+    return "\n".join(lines)
+
+
+def _shortened(world: str) -> str:
+    """Let the middle of a long name give way: its end may tell it from its like."""
+    if len(world) <= _NARROW:
+        return world
+    half = (_NARROW - 1) // 2
+    return f"{world[: _NARROW - 1 - half]}…{world[-half:]}"
+
+
+def _counted(found: Testbed) -> list[str]:
+    wide = max(map(len, found.measures))
+    return [
+        f"{k:>2} {name:<{wide}}  right {right:>2} of {asked:>2}  {about}".rstrip()
+        for k, (name, about, right, asked) in enumerate(_shares(found), start=1)
+    ]
+
+
+def _coloured(answer: Answer) -> str:
+    behind, ink = _COLOURS.get(answer.verdict, ("transparent", "inherit"))
+    said = escape(". ".join(filter(None, [answer.verdict, answer.why])), quote=True)
+    style = f"background:{behind};color:{ink};text-align:center"
+    return f"<td style='{style}' title=\"{said}\">{SIGNS[answer.verdict]}</td>"

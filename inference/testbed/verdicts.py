@@ -118,4 +118,4 @@ def _clearly(more: tuple[float, float], less: tuple[float, float]) -> bool:
 
 def _said(charged: Mapping[str, tuple[float, float]], name: str) -> str:
     number, error = charged[name]
-    return f"{name} {number:.3g}" + (f" ± {error:.1g}" if error > 0 else "")
+    return f"{name} {number:.3g}" + (f" ± {error:.1g}" if error > _NOISE * abs(number) else "")
