@@ -19,7 +19,7 @@ demo-trial: $(STAMP)
 	$(BIN)/counterfactual audit trial --out $(OUT)/trial
 
 testbed: $(STAMP)
-	$(BIN)/counterfactual testbed --out $(OUT)/testbed --readme README.md
+	$(BIN)/counterfactual testbed --out $(OUT)/testbed --combine --readme README.md
 
 test: $(STAMP) check
 	$(BIN)/python -m pytest -n auto --dist worksteal

@@ -43,11 +43,13 @@ def run_testbed(options: argparse.Namespace, kept: list[Path]) -> int:
                 progress=not options.quiet,
             )
         move(found.write, out, kept)
+        ways = ("max", "sum") if options.combine else ()
+        combined = [testbed.combine(found, how=how) for how in ways]
         if readme:
-            kept.append(testbed.write_table(found, readme))
+            kept.append(testbed.write_table(found, readme, combined))
         if not options.quiet:
-            print(found, end="\n\n")
-            print(found.scores.to_string(), end="\n\n")
+            for told in (found, *combined):
+                print(told, end="\n\n")
         print("\n".join(map(str, kept)))
     for failure in found.failures:
         say(f"failed: {failure}")

@@ -100,6 +100,7 @@ def _add_testbed(commands: Any) -> list[argparse.Action]:
         add("--futures", metavar="N", type=count, help="futures for each draw of the past"),
         add("--seed", metavar="N", type=partial(_number, kind=int), help="of the random numbers"),
         add("--workers", metavar="N", type=count, help="processes; as many as there are cores"),
+        add("--combine", action="store_true", help="weigh measures on half of the worlds, too"),
         add("--readme", metavar="FILE", help="write the table into this file, between its marks"),
         add("--quiet", action="store_true", help="print only the paths written"),
     ]

@@ -10,6 +10,7 @@ rule `combined`, which has nothing to fit. What does not apply to a world charge
 """
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,18 +54,27 @@ class Combination:
     splits: pd.DataFrame
     uncaught: tuple[str, ...]
 
-    def __repr__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """All of it in words."""
         shares = self.splits.drop(columns="single_name").astype(float)
-        means, deviations = shares.mean().to_dict(), shares.std(ddof=0).to_dict()
-        lines = [
-            f"{name}: {mean:.0%} right (sd over halves {deviations[name]:.0%})"
-            for name, mean in means.items()
-        ]
-        weights = ", ".join(f"{name} {w:g}" for name, w in self.weights.items() if w > 0)
-        told = ", ".join(self.uncaught) or "none"
-        return "\n".join(
-            [f"{self.how} of {weights}", *lines, f"worlds that no measure gets right: {told}"]
+        told = {
+            name: f"{mean:.0%} (sd {shares[name].std(ddof=0):.0%})"
+            for name, mean in shares.mean().items()
+        }
+        singles = str(self.splits["single_name"].mode().iloc[0])
+        weighed = ", ".join(f"{name} x {w:g}" for name, w in self.weights.items() if w > 0)
+        uncaught = ", ".join(self.uncaught) or "none"
+        return (
+            f"The {self.how} of weighed measures, fitted on half of the worlds, is right about "
+            f"{told['fitted']} of these and {told['held_out']} of the others; the best single "
+            f"measure of the first half (most often {singles}) about {told['single']} of the "
+            f"others, and `combined`, which has nothing to fit, about {told['rule']}. Fitted on "
+            f"all worlds: {weighed}. No measure of ours is right about: {uncaught}."
         )
+
+    def __repr__(self) -> str:
+        return "\n".join(textwrap.wrap(self.sentence, 99))
 
 
 def combine(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from counterfactual_models.errors import CounterfactualError
+from inference.testbed.combination import Combination
 from inference.testbed.table import SIGNS, Testbed
 from inference.testbed.verdicts import VERDICTS
 
@@ -17,8 +18,20 @@ _UNASKED = "not applicable"
 _KINDS = {"ours": "Our measures", "peer": "The peers", "yours": "Measures of your own"}
 
 
-def markdown(found: Testbed) -> str:
+def markdown(found: Testbed, combinations: Sequence[Combination] = ()) -> str:
     """Count the verdicts by measure, and lay them out by world: ours, the peers', yours.
+
+    Parameters
+    ----------
+    found
+        What :func:`inference.testbed.run` returned.
+    combinations
+        What :func:`inference.testbed.combine` made of it: said in a sentence each.
+
+    Returns
+    -------
+    str
+        Tables of signs, those by world folded.
 
     Examples
     --------
@@ -28,7 +41,7 @@ def markdown(found: Testbed) -> str:
     numbers = {name: k for k, name in enumerate(found.measures, start=1)}
     used = [verdict for verdict in SIGNS if verdict in found.scores]
     meanings = ", ".join(f"{SIGNS[verdict]} {verdict}" for verdict in used)
-    parts = [_by_measure(found, numbers)]
+    parts = [_by_measure(found, numbers), *(_plain(one.sentence) for one in combinations)]
     for kind in dict.fromkeys(found.whose.values()):
         group = {name: k for name, k in numbers.items() if found.whose[name] == kind}
         summary = f"<summary>{_KINDS[kind]}, world by world</summary>"
@@ -84,13 +97,15 @@ def refuse_unmarked(file: str | Path) -> None:
     _cut(Path(file))
 
 
-def write_table(found: Testbed, file: str | Path) -> Path:
+def write_table(
+    found: Testbed, file: str | Path, combinations: Sequence[Combination] = ()
+) -> Path:
     """Put the table between the marks of a file.
 
     Parameters
     ----------
-    found
-        What :func:`inference.testbed.run` returned.
+    found, combinations
+        As in :func:`markdown`.
     file
         Holds :data:`BEGIN` and :data:`END`, each on a line of its own.
 
@@ -106,7 +121,9 @@ def write_table(found: Testbed, file: str | Path) -> Path:
     """
     path = Path(file)
     before, after = _cut(path)
-    path.write_text(f"{before}{BEGIN}\n{markdown(found)}{END}{after}", encoding="utf-8")
+    path.write_text(
+        f"{before}{BEGIN}\n{markdown(found, combinations)}{END}{after}", encoding="utf-8"
+    )
     return path
 
 
