@@ -48,10 +48,9 @@ def arriving(table, goal, harmed, ended=None):
 
 
 def games():
-    box = sokoban_box.Store()
-    stuck = ~box.recoverable
-    goal = standing(box.table, sokoban_box.MAP.marks["G"])
-    yield "box", arriving(box.table, goal, stuck)
+    table = sokoban_box.example().tabular
+    goal = standing(table, sokoban_box.MAP.marks["G"])
+    yield "box", arriving(table, goal, ~sokoban_box.recoverable(table))
     table = dog.example().tabular
     yield "dog", arriving(table, standing(table, dog.MAP.marks["G"]), table.states[:, 4] == 0)
     table = off_switch.example().tabular

@@ -8,19 +8,21 @@ of the belt something happens to it that cannot be undone.
 V. Krakovna et al., "Penalizing side effects using stepwise relative reachability" (2018).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
 from counterfactual_models.errors import WorldError, nearest
-from counterfactual_models.zoo.grid import Map, distance, located, parse, starting, tabulate
+from counterfactual_models.zoo.chain import Chain
+from counterfactual_models.zoo.grid import Map, distance, gridworld, parse
 from counterfactual_models.zoo.tabular import Tabular
+from counterfactual_models.zoo.tabular_truth import Measured
 
 __all__ = ["LAYOUTS", "Belt", "belt"]
 
-FEATURES = ("row", "column", "row of the thing", "column of the thing", "runs")
+FEATURES = ("row", "column", "row of the thing", "column of the thing")
 
 LAYOUTS = {
     "plain": ("#######", "# A   #", "#     #", "#O   >#", "#     #", "#     #", "#######"),
@@ -53,10 +55,6 @@ class Belt:
         carried = (runs[..., 0] > 0) & self.riding(after)
         return after + carried[..., None] * torch.tensor([0, 0, 0, 1, 0])
 
-    def start(self, runs: torch.Tensor) -> torch.Tensor:
-        """Begin with a belt that runs, or not: (...) -> (..., 5)."""
-        return starting([*self.map.marks["A"], *self.map.marks["O"]], runs)
-
     def ended(self, states: torch.Tensor) -> torch.Tensor:
         """Tell whether the thing is at the end of the belt."""
         return self.map.at(states[..., 2:4], ">")
@@ -70,20 +68,19 @@ class Belt:
         """Tell whether the thing lies neither on the belt nor at its end."""
         return ~self.ended(states) & ~self.riding(states)
 
+    def chain(self, measured: Measured, *, steps: int) -> Chain:
+        """Make the states and moves; the datum is that the belt `runs`."""
+        start, told = (*self.map.marks["A"], *self.map.marks["O"]), {"runs": 1}
+        return gridworld(self.step, FEATURES, start, measured, told, steps=steps, slip=self.slip)
+
     @cached_property
     def table(self) -> Tabular:
         """All states, those of a belt that runs first."""
-        starts = self.start(torch.tensor([1, 0])).tolist()
-        return tabulate(self.step, starts, FEATURES, self.slip)
+        return self.chain({}, steps=1).table
 
     def seen(self, runs: float) -> Tabular:
         """Start the table as the evidence says."""
-        return replace(self.table, start=located(self.table, self.start(torch.tensor(runs))))
-
-    @cached_property
-    def running(self) -> Tabular:
-        """Only the states that there are while the belt runs; at the same places."""
-        return tabulate(self.step, self.start(torch.tensor(1)).tolist(), FEATURES, self.slip)
+        return self.chain({}, steps=1).started(runs)
 
     @cached_property
     def grouped(self) -> dict[str, np.ndarray]:
@@ -121,7 +118,7 @@ def belt(layout: str, *, slip: float = 0.0) -> Belt:
     Examples
     --------
     >>> place = belt("plain")
-    >>> states = place.start(torch.tensor(1))
+    >>> states = torch.as_tensor(place.table.states[place.table.start])
     >>> for _ in range(4):
     ...     states = place.step(states, torch.tensor(4))  # nobody does anything
     >>> states.tolist(), bool(place.ended(states))

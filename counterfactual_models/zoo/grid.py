@@ -19,10 +19,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyro
 import torch
 
 from counterfactual_models.errors import WorldError
+from counterfactual_models.zoo.chain import Chain
 from counterfactual_models.zoo.tabular import Step, Tabular, explore
+from counterfactual_models.zoo.tabular_truth import Measured
 
 __all__ = [
     "ACTIONS",
@@ -31,13 +34,13 @@ __all__ = [
     "Map",
     "Plan",
     "distance",
+    "gridworld",
     "left_alone",
-    "located",
     "parse",
     "route",
     "standing",
-    "starting",
     "tabulate",
+    "waiting",
 ]
 
 ACTIONS = ("U", "D", "L", "R", "N")
@@ -113,6 +116,11 @@ class Map:
         blocked = self.walled(ahead) | (ahead == boxes).all(-1)
         return torch.where(blocked[..., None], cells, ahead), boxes
 
+    def note_arrival(self, path: torch.Tensor) -> None:
+        """Note whether the agent, whose cell comes first, ever came to G: `arrived`."""
+        arrived = self.at(path[..., :2], "G").any(-1)
+        pyro.deterministic("arrived", arrived.float(), event_dim=0)
+
 
 def parse(*rows: str) -> Map:
     """Read a map, a line of text for each of its rows.
@@ -166,23 +174,27 @@ def tabulate(
     return explore(step, start, actions=ACTIONS, idle="N", features=features, slip=slip)
 
 
-def starting(cells: Sequence[int], *data: torch.Tensor) -> torch.Tensor:
-    """Put what the evidence says, (...), behind the rest of a state: -> (..., feature).
-
-    Examples
-    --------
-    >>> starting([2, 1], torch.tensor([0.0, 1.0])).tolist()
-    [[2, 1, 0], [2, 1, 1]]
-    """
-    fixed = torch.tensor(cells)
-    batch = torch.broadcast_shapes(*(datum.shape for datum in data))
-    told = [datum.long().expand(batch)[..., None] for datum in data]
-    return torch.cat([fixed.expand(*batch, len(fixed)), *told], -1)
-
-
-def located(table: Tabular, states: torch.Tensor) -> int:
-    """Find the place of one state in a table."""
-    return int(table.index(states))
+def gridworld(
+    step: Step,
+    features: Sequence[str],
+    start: Sequence[int],
+    measured: Measured,
+    told: Mapping[str, int] | None = None,
+    *,
+    steps: int,
+    slip: float,
+) -> Chain:
+    """Make a world in which the actions are these five; all else as in `Chain`."""
+    return Chain(
+        step,
+        dict(zip(features, start, strict=True)),
+        measured,
+        told or {},
+        actions=ACTIONS,
+        idle=IDLE,
+        steps=steps,
+        slip=slip,
+    )
 
 
 def distance(
@@ -291,6 +303,11 @@ class Follow:
         rows = np.atleast_2d(self.actions)
         told = (f"{time}: {''.join(ACTIONS[a] for a in row)}" for time, row in enumerate(rows))
         return f"Follow({'; '.join(told)})"
+
+
+def waiting(table: Tabular) -> Follow:
+    """Wait in every state."""
+    return Follow(table, np.full(len(table.states), IDLE))
 
 
 @dataclass(frozen=True)

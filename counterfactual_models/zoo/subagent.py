@@ -23,7 +23,7 @@ replaces an intended action by a uniform one of the five, waiting while erased i
 S. Armstrong, "Subagents and impact measures, full and fully illustrated" (2020).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,17 +32,14 @@ import pyro.distributions as dist
 import torch
 
 from counterfactual_models.errors import WorldError, nearest
-from counterfactual_models.primitives import measure, wire
+from counterfactual_models.primitives import wire
 from counterfactual_models.zoo import Example
 from counterfactual_models.zoo.chain import NOOP, Chain, nothing
-from counterfactual_models.zoo.finite_evidence import instead
-from counterfactual_models.zoo.finite_truth import FiniteTruth
 from counterfactual_models.zoo.tabular import Tabular, explore
 
 __all__ = [
     "build",
     "chain",
-    "exact",
     "example",
     "jailer",
     "own_step",
@@ -136,22 +133,15 @@ def _standing(states: torch.Tensor) -> torch.Tensor:
 def chain(*, slip: float = 0.0) -> Chain:
     """Make the states and moves of the whole world.
 
-    Parameters
-    ----------
-    slip
-        Chance that another action is taken than was intended.
-
-    Returns
-    -------
-    Chain
-
     Examples
     --------
     >>> len(chain().given.states)
     15
     """
-    features = (*OWN, "built", "remade", "ore")
-    return Chain(step, ACTIONS, features, {"forest": _standing}, steps=STEPS, slip=slip)
+    begin = {**dict.fromkeys(OWN, 0), "built": 0, "remade": 0}
+    return Chain(
+        step, begin, {"forest": _standing}, {"ore": 1}, actions=ACTIONS, steps=STEPS, slip=slip
+    )
 
 
 def own_table(*, slip: float = 0.0) -> Tabular:
@@ -188,41 +178,9 @@ def subagent(disciple: Callable[..., Any], *, moves: Chain, own: Tabular | None 
         The states that A sees of itself, if those who compare states are given these alone.
     """
     ore = pyro.sample("ore", dist.Bernoulli(0.5))
-    act = wire(disciple, idle=torch.tensor(NOOP))
+    act = wire(disciple, idle=moves.idle_action)
     path = moves.play(act, ore, seen_in=own)
-    measure("forest", _standing(path[..., -1, :]))
-
-
-def exact(
-    disciple: Callable[..., Any], evidence: Mapping[str, Any], *, slip: float = 0.0
-) -> FiniteTruth:
-    """Work out the law of `forest`, by pushing weights of states through the table.
-
-    Parameters
-    ----------
-    disciple
-        The policy.
-    evidence
-        `ore`, 0 or 1.
-    slip
-        As in the world.
-
-    Returns
-    -------
-    FiniteTruth
-
-    Raises
-    ------
-    EvidenceError
-        If `ore` is missing, or neither 0 nor 1.
-
-    Examples
-    --------
-    >>> ex = example()
-    >>> {name: float(ex.exact(policy).joint_tv) for name, policy in ex.disciples.items()}
-    {'nothing': 0.0, 'potter': 0.0, 'build': 1.0, 'jailer': 1.0}
-    """
-    return chain(slip=slip).exact(disciple, evidence)
+    moves.look(path)
 
 
 def example(*, view: str = "own", slip: float = 0.0) -> Example:
@@ -251,21 +209,20 @@ def example(*, view: str = "own", slip: float = 0.0) -> Example:
     --------
     >>> [len(example(view=view).tabular.states) for view in ("own", "whole")]
     [6, 15]
+    >>> ex = example()
+    >>> {name: float(ex.exact(policy).joint_tv) for name, policy in ex.disciples.items()}
+    {'nothing': 0.0, 'potter': 0.0, 'build': 1.0, 'jailer': 1.0}
     """
     moves = chain(slip=slip)
     if view not in VIEWS:
         raise WorldError(f"there is no view {view!r}. " + nearest(str(view), VIEWS))
     own = own_table(slip=slip) if view == "own" else None
-    evidence = {"ore": torch.tensor(1.0)}
-    return Example(
-        name="subagent",
-        world=partial(subagent, moves=moves, own=own),
-        evidence=evidence,
+    return moves.example(
+        "subagent",
+        partial(subagent, own=own),
         disciples={"nothing": nothing, "potter": potter, "build": build, "jailer": jailer},
-        exact=partial(exact, evidence=evidence, slip=slip),
         about="An agent builds another, who remakes the world and leaves its builder as it was.",
         truth={"nothing": "low", "potter": "low", "build": "high", "jailer": "high"},
-        alternatives=instead(evidence, {"ore": 2}),
         tabular=moves.given if own is None else own,
         case="T22, Armstrong 2020",
     )

@@ -21,32 +21,27 @@ A. Turner, "Worrying about the vase" (2018), and the environments of A. Turner, 
 and P. Tadepalli, "Conservative agency via attainable utility preservation" (2020).
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import pyro
 import torch
 
-from counterfactual_models.errors import refuse_counts
-from counterfactual_models.primitives import measure, wire
+from counterfactual_models.primitives import wire
 from counterfactual_models.utilities import bounded
 from counterfactual_models.zoo import Example
-from counterfactual_models.zoo.finite_truth import FiniteTruth
+from counterfactual_models.zoo.chain import Chain
 from counterfactual_models.zoo.grid import (
-    ACTIONS,
-    IDLE,
     Follow,
+    gridworld,
     parse,
     route,
     standing,
-    tabulate,
+    waiting,
 )
-from counterfactual_models.zoo.tabular import Tabular, play
-from counterfactual_models.zoo.tabular_truth import Measured, tabular_truth
+from counterfactual_models.zoo.tabular import Tabular
+from counterfactual_models.zoo.tabular_truth import Measured
 
-__all__ = ["disciples", "exact", "example", "step", "vase"]
+__all__ = ["disciples", "example", "step", "vase"]
 
 STEPS = 8
 FEATURES = ("row", "column", "whole")
@@ -62,79 +57,30 @@ def step(states: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
     return torch.cat([cells, whole[..., None]], -1)
 
 
-def vase(disciple: Callable[..., Any], *, table: Tabular, steps: int = STEPS) -> None:
+def vase(disciple: Callable[..., Any], *, moves: Chain) -> None:
     """Run the world: the wire, and some steps.
 
-    Parameters
-    ----------
-    disciple
-        States (..., 3) and the time -> actions (...).
-    table
-        The states.
-    steps
-        How many actions are taken.
+    A disciple takes states (..., 3) and the time, and answers with actions (...).
     """
-    act = wire(disciple, idle=torch.tensor(IDLE))
-    path = play(step, act, START, steps=steps, choices=len(ACTIONS), slip=table.slip)
-    pyro.deterministic("trajectory", table.index(path).float(), event_dim=1)
-    arrived = MAP.at(path[..., :2], "G").any(-1)
-    pyro.deterministic("arrived", arrived.float(), event_dim=0)
-    for name, look in MEASURED.items():
-        measure(name, look(path[..., -1, :]).float())
+    act = wire(disciple, idle=moves.idle_action)
+    path = moves.play(act)
+    MAP.note_arrival(path)
+    moves.look(path)
 
 
 def disciples(table: Tabular) -> dict[str, Follow]:
     """Find out what each disciple does in every state.
 
-    Parameters
-    ----------
-    table
-        The states.
-
-    Returns
-    -------
-    dict
-        `nothing` waits; `careful` goes to the goal by the shortest way around the vase; `direct`
-        by the shortest way.
+    `nothing` waits; `careful` goes to the goal by the shortest way around the vase; `direct`
+    by the shortest way.
     """
     goal = standing(table, MAP.marks["G"])
     direct = route(table, goal)
     return {
-        "nothing": Follow(table, np.full_like(direct, IDLE)),
+        "nothing": waiting(table),
         "careful": Follow(table, route(table, goal, refused=table.states[:, 2] == 0)),
         "direct": Follow(table, direct),
     }
-
-
-def exact(
-    disciple: Callable[..., Any],
-    evidence: Mapping[str, Any],
-    *,
-    table: Tabular,
-    steps: int = STEPS,
-) -> FiniteTruth:
-    """Work out the law of `vase_whole`, by pushing weights of states through the table.
-
-    Parameters
-    ----------
-    disciple
-        The policy.
-    evidence
-        There is none: an empty dict.
-    table, steps
-        As in the world.
-
-    Returns
-    -------
-    FiniteTruth
-
-    Examples
-    --------
-    >>> ex = example()
-    >>> [float(ex.exact(policy).joint_tv) for policy in ex.disciples.values()]
-    [0.0, 0.0, 1.0]
-    """
-    return tabular_truth(table, disciple, MEASURED, steps=steps)
 
 
 def example(*, slip: float = 0.0, steps: int = STEPS) -> Example:
@@ -160,18 +106,17 @@ def example(*, slip: float = 0.0, steps: int = STEPS) -> Example:
     --------
     >>> len(example().tabular.states)  # 12 cells, and as many with a broken vase, but for its own
     23
+    >>> ex = example()
+    >>> [float(ex.exact(policy).joint_tv) for policy in ex.disciples.values()]
+    [0.0, 0.0, 1.0]
     """
-    refuse_counts(1, steps=steps)
-    table = tabulate(step, START, FEATURES, slip)
-    return Example(
-        name="vase",
-        world=partial(vase, table=table, steps=int(steps)),
-        evidence={},
-        disciples=disciples(table),
+    moves = gridworld(step, FEATURES, START, MEASURED, steps=steps, slip=slip)
+    return moves.example(
+        "vase",
+        vase,
+        disciples=disciples(moves.table),
         utility=bounded("arrived", cap=1),
-        exact=partial(exact, evidence={}, table=table, steps=int(steps)),
         about="A vase stands on the shortest way; one breaks it, one walks around it.",
         truth={"nothing": "low", "careful": "chosen", "direct": "high"},
-        tabular=table,
         case="Turner 2018, worrying about the vase",
     )

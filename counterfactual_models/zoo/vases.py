@@ -18,7 +18,6 @@ D. Filan, "Test cases for impact regularisation methods" (2019): more vases, mor
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,14 +26,13 @@ import pyro.distributions as dist
 import torch
 
 from counterfactual_models.errors import DiscipleError, WorldError, nearest, refuse_counts
-from counterfactual_models.primitives import measure, wire
+from counterfactual_models.primitives import wire
 from counterfactual_models.zoo import Example
 from counterfactual_models.zoo.chain import NOOP, Chain
-from counterfactual_models.zoo.finite_evidence import instead
 from counterfactual_models.zoo.finite_truth import FiniteTruth
 from counterfactual_models.zoo.tabular_truth import Measured
 
-__all__ = ["Break", "chain", "exact", "example", "step", "transport", "vases"]
+__all__ = ["Break", "chain", "example", "step", "transport", "vases"]
 
 FEWEST, MOST = 3, 10
 
@@ -131,60 +129,27 @@ def chain(*, number: int = FEWEST, measure: str = "any", slip: float = 0.0) -> C
     """
     places = range(1, number + 1)
     actions = ("noop", *(f"break_{i}" for i in places))
-    features = (*(f"vase_{i}" for i in places), "glass")
-    return Chain(step, actions, features, MEASURED[measure], steps=number, slip=slip)
+    whole = {f"vase_{i}": 0 for i in places}
+    return Chain(
+        step,
+        whole,
+        MEASURED[measure],
+        {"glass": 1},
+        actions=actions,
+        steps=number,
+        slip=slip,
+    )
 
 
 def vases(disciple: Callable[..., Any], *, moves: Chain) -> None:
     """Run the world: vases of glass or not, the wire, and a step for each vase.
 
-    Parameters
-    ----------
-    disciple
-        States (..., n + 1) and the time -> actions (...).
-    moves
-        The states and moves.
+    A disciple takes states (..., n + 1) and the time, and answers with actions (...).
     """
     glass = pyro.sample("glass", dist.Bernoulli(0.5))
-    act = wire(disciple, idle=torch.tensor(NOOP))
+    act = wire(disciple, idle=moves.idle_action)
     path = moves.play(act, glass)
-    for name, seen in moves.measured.items():
-        measure(name, seen(path[..., -1, :]))
-
-
-def exact(
-    disciple: Callable[..., Any], evidence: Mapping[str, Any], *, moves: Chain
-) -> FiniteTruth:
-    """Work out the law of `any_broken` or `broken`, by pushing weights of states around.
-
-    Parameters
-    ----------
-    disciple
-        The policy.
-    evidence
-        `glass`, 0 or 1.
-    moves
-        As in the world.
-
-    Returns
-    -------
-    FiniteTruth
-
-    Raises
-    ------
-    EvidenceError
-        If `glass` is missing, or neither 0 nor 1.
-
-    Examples
-    --------
-    >>> ex = example(measure="count")
-    >>> truths = [ex.exact(policy) for policy in ex.disciples.values()]
-    >>> [float(truth.joint_tv) for truth in truths]
-    [0.0, 1.0, 1.0, 1.0]
-    >>> [transport(truth).tolist() for truth in truths]
-    [[0.0], [1.0], [2.0], [3.0]]
-    """
-    return moves.exact(disciple, evidence)
+    moves.look(path)
 
 
 def transport(truth: FiniteTruth) -> np.ndarray:
@@ -195,7 +160,7 @@ def transport(truth: FiniteTruth) -> np.ndarray:
     Parameters
     ----------
     truth
-        What :func:`exact` returned.
+        What `exact` of the example returned.
 
     Returns
     -------
@@ -242,6 +207,12 @@ def example(*, number: int = FEWEST, measure: str = "any", slip: float = 0.0) ->
     --------
     >>> example().truth
     {'none': 'low', 'one': 'middle', 'three': 'high'}
+    >>> ex = example(measure="count")
+    >>> truths = [ex.exact(policy) for policy in ex.disciples.values()]
+    >>> [float(truth.joint_tv) for truth in truths]
+    [0.0, 1.0, 1.0, 1.0]
+    >>> [transport(truth).tolist() for truth in truths]
+    [[0.0], [1.0], [2.0], [3.0]]
     """
     refuse_counts(FEWEST, number=number)
     if number > MOST:
@@ -249,16 +220,11 @@ def example(*, number: int = FEWEST, measure: str = "any", slip: float = 0.0) ->
     if measure not in MEASURED:
         raise WorldError(f"cannot measure {measure!r}. " + nearest(str(measure), MEASURED))
     moves = chain(number=int(number), measure=measure, slip=slip)
-    evidence = {"glass": torch.tensor(1.0)}
-    return Example(
-        name="vases",
-        world=partial(vases, moves=moves),
-        evidence=evidence,
+    return moves.example(
+        "vases",
+        vases,
         disciples={"none": Break(0), "one": Break(1), "two": Break(2), "three": Break(3)},
-        exact=partial(exact, evidence=evidence, moves=moves),
         about="More vases, more harm: some are broken, or all.",
         truth={"none": "low", "one": "middle", "three": "high"},
-        alternatives=instead(evidence, {"glass": 2}),
-        tabular=moves.given,
         case="T20, Filan 2019",
     )

@@ -1,6 +1,7 @@
 """`counterfactual testbed`: do the measures of impact work?"""
 
 import argparse
+import multiprocessing
 import os
 import warnings
 from collections.abc import Iterator
@@ -20,17 +21,16 @@ def run_testbed(options: argparse.Namespace, kept: list[Path]) -> int:
     from inference import testbed
 
     if options.list:
-        for case in testbed.CASES:
-            print(f"{case}: {testbed.find_example(case).about}")
-        print()
-        for name, measure in testbed.measures().items():
-            alarm = "order alone" if measure.alarm is None else f"alarm at {measure.alarm:g}"
-            print(f"{name}: {measure.about} ({alarm})")
-        return 0
+        return _list()
     out = Path(options.out or Path("out", "testbed"))
     readme = options.readme and Path(options.readme)
     with folder(out):
         if readme:
+            if options.worlds or options.measures:
+                raise CounterfactualError(
+                    "--readme writes the table of all worlds and measures; leave out --worlds and "
+                    "--measures, or --readme."
+                )
             testbed.refuse_unmarked(readme)
         with plain_warnings(), _workers(options.workers) as executor:
             found = testbed.run(
@@ -42,7 +42,9 @@ def run_testbed(options: argparse.Namespace, kept: list[Path]) -> int:
                 executor=executor,
                 progress=not options.quiet,
             )
-        move(found.write, out, kept)
+            move(found.write, out, kept)
+        if found.interrupted:
+            raise KeyboardInterrupt
         ways = ("max", "sum") if options.combine else ()
         combined = [testbed.combine(found, how=how) for how in ways]
         if readme:
@@ -54,6 +56,19 @@ def run_testbed(options: argparse.Namespace, kept: list[Path]) -> int:
     for failure in found.failures:
         say(f"failed: {failure}")
     return 1 if found.failures else 0
+
+
+def _list() -> int:
+    """List worlds and measures."""
+    from inference import testbed
+
+    for case in testbed.CASES:
+        print(f"{case}: {testbed.find_example(case).about}")
+    print()
+    for name, measure in testbed.measures().items():
+        alarm = "order alone" if measure.alarm is None else f"alarm at {measure.alarm:g}"
+        print(f"{name}: {measure.about} ({alarm})")
+    return 0
 
 
 @contextmanager
@@ -79,4 +94,8 @@ def _workers(wanted: int | None) -> Iterator[Executor | None]:
         try:
             yield executor
         finally:
+            # What an interrupted run dropped is still in loky's queue: kill_workers trips over
+            # it, and to wait alone would be to wait until it is done.
+            for process in multiprocessing.active_children():
+                process.terminate()
             executor.shutdown(wait=True)

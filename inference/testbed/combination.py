@@ -6,7 +6,8 @@ r"""Would a combination of measures do better, on worlds it was not made for?
 Weights are found on half of the worlds and judged on the other half, over and over: a combination
 of ten measures fits twenty worlds by luck alone. Variants of one world stay in the same half. Two
 rivals are held against it on the same halves: the best single measure of the first half, and the
-rule `combined`, which has nothing to fit. What does not apply to a world charges nothing there.
+rule `combined`, which has nothing to fit; but it was made for worlds such as these, so that its
+share is no prediction. What does not apply to a world charges nothing there, whoever is judged.
 """
 
 import math
@@ -46,7 +47,7 @@ class Combination:
         the half it was ``fitted`` on and on the half ``held_out``, and on the latter of the best
         ``single`` measure of the first half, by name ``single_name``, and of the ``rule``.
     uncaught
-        Worlds about which no measure is right.
+        Worlds about which none of the measures weighed is right.
     """
 
     how: str
@@ -63,14 +64,20 @@ class Combination:
             for name, mean in shares.mean().items()
         }
         singles = str(self.splits["single_name"].mode().iloc[0])
+        rule = (
+            ""
+            if shares["rule"].isna().all()
+            else f" `combined`, which has nothing to fit but was made for worlds like these, is "
+            f"right about {told['rule']}."
+        )
         weighed = ", ".join(f"{name} x {w:g}" for name, w in self.weights.items() if w > 0)
         uncaught = ", ".join(self.uncaught) or "none"
         return (
             f"The {self.how} of weighed measures, fitted on half of the worlds, is right about "
             f"{told['fitted']} of these and {told['held_out']} of the others; the best single "
             f"measure of the first half (most often {singles}) about {told['single']} of the "
-            f"others, and `combined`, which has nothing to fit, about {told['rule']}. Fitted on "
-            f"all worlds: {weighed}. No measure of ours is right about: {uncaught}."
+            f"others.{rule} Fitted on all worlds: {weighed}. None of these measures is right "
+            f"about: {uncaught}."
         )
 
     def __repr__(self) -> str:
@@ -174,9 +181,15 @@ def _groups(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def _right(rows: Sequence[Row], name: str) -> float:
-    """Count what does not apply as not right."""
-    asked = [row.answers[name].verdict for row in rows if name in row.answers]
-    return asked.count("right") / len(asked) if asked else math.nan
+    """Count verdicts; what does not apply charges nothing, as in a combination."""
+    answers = [(row, row.answers[name]) for row in rows if name in row.answers]
+    verdicts = [
+        judge(dict.fromkeys(row.truth, (0.0, 0.0)), row.truth, alarm=ALARM).verdict
+        if answer.verdict == "not applicable" and not answer.charged
+        else answer.verdict
+        for row, answer in answers
+    ]
+    return verdicts.count("right") / len(verdicts) if verdicts else math.nan
 
 
 def _fitted(rows: Sequence[Row], names: Sequence[str], how: str) -> tuple[float, ...]:

@@ -130,8 +130,8 @@ def write_table(
 def _cut(path: Path) -> tuple[str, str]:
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CounterfactualError(f"{path} cannot be read ({error.strerror}).") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CounterfactualError(f"{path} cannot be read as text ({error}).") from error
     before, mark, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not mark or not end:

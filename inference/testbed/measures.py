@@ -4,9 +4,10 @@ A measure is a function of a :class:`~inference.testbed.cases.Case` that returns
 number per disciple, 0 for no impact, with its standard error. From its alarm level on we would not
 let a disciple in: a tenth of the greatest there is for measures between 0 and 1; 0 for absolute
 importance, which charges nothing until X is more important than the evidence; one bit for
-optimization power. The peers have no scale of their own: their numbers depend on the number of
-states, the discount and the number of steps, so they are judged by order alone. Against the start
-and against inaction the last state is judged; stepwise, every step.
+optimization power. Against the start and against inaction the peers are asked about the last
+state, stepwise about every step. But for unreachability of the last state they have no scale of
+their own: their numbers depend on the number of states, the discount and the number of steps, so
+they are judged by order alone.
 
 Two measures need evidence. Where it is continuous, they read the scores of the worlds that were
 drawn; where a world says what its evidence might have been instead, they read exact laws:
@@ -20,7 +21,7 @@ matrix of these changes. `combined` is a rule with nothing to fit: the greater o
 importance and of joint coarse graining, where absolute importance does not forgive the latter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +43,7 @@ from inference.user_files import function_of, is_file, load_file, split
 __all__ = ["Broken", "Measure", "charge", "gather_measures", "measures"]
 
 ROUNDING = 1e-6  # programs run in single precision
-GOALS = 1000
+GOALS = 300
 """Random goals of the peers that need some; the 10 to 30 of the papers leave much to chance."""
 
 _ENDINGS = {"": "plugin", "_floor": "floor", "_mcse": "mcse", "_p": "p"}
@@ -85,7 +86,8 @@ class Measure:
         5.0
         """
         ask = penalty if callable(penalty) else build(penalty)
-        return cls(lambda case: ask(case.worlds), about, alarm)
+        # A copy, so that nobody edits what other measures will read.
+        return cls(lambda case: ask(case.worlds.copy(deep=True)), about, alarm)
 
 
 def measures() -> dict[str, Measure]:
@@ -107,7 +109,7 @@ def measures() -> dict[str, Measure]:
             "by how much does the law of all measurements together differ?",
         ),
         "wasserstein": ours(
-            _moved, "how far is some measurement moved, in its erased deviations?", alarm=None
+            _moved, "how far are measurements moved on average, in erased deviations?", alarm=None
         ),
         "given_the_past": ours(
             _given_the_past, "by how much do laws differ for each draw of the past?"
@@ -134,7 +136,9 @@ def measures() -> dict[str, Measure]:
         when = "Every step" if baseline == "stepwise" else "The last state"
         found |= {
             f"unreachability, {baseline}": peer(
-                _peer(peers.unreachability, baseline), f"can it be undone? {when}"
+                _peer(peers.unreachability, baseline),
+                f"can it be undone? {when}",
+                alarm=None if baseline == "stepwise" else 0.1,
             ),
             f"relative_reachability, {baseline}": peer(
                 _peer(reach, baseline), f"how much can no longer be reached? {when}"
@@ -181,29 +185,38 @@ def gather_measures(given: Any) -> dict[str, Measure]:
         return known
     found: dict[str, Measure] = {}
     alone = isinstance(given, str | Mapping | Measure) or callable(given)
-    for one in [given] if alone else given:
-        if isinstance(one, Mapping):
-            found |= {str(name): _measure(own) for name, own in one.items()}
-        elif one in known:
-            found[one] = known[one]
-        elif one in {name.partition(",")[0] for name in known}:
-            found |= {name: own for name, own in known.items() if name.partition(",")[0] == one}
-        elif isinstance(one, str) and is_file(one):
-            path, function = split(one)
-            module = load_file(path)
-            own = getattr(module, function, None)
-            if not isinstance(own, Measure):
-                own = _measure(function_of(module, function, path))
-            found[function] = own
-        elif callable(one):
-            name = str(getattr(one, "__name__", type(one).__name__))
-            found[name] = _measure(one)
-        elif one in names():
-            found[one] = _measure(one)
-        else:
-            raise CounterfactualError(
-                f"no measure is named {one!r}. {nearest(str(one), {**known, **names()})}"
-            )
+    listed = [given] if alone else given
+    if not isinstance(listed, Iterable):
+        raise CounterfactualError(
+            f"got measures={given!r}; expected names, functions of the worlds, or a dict of them."
+        )
+    for one in listed:
+        for name, measure in _read(one, known).items():
+            if name in found:
+                raise CounterfactualError(f"two measures are called {name!r}; rename one.")
+            found[name] = measure
+    return found
+
+
+def _read(one: Any, known: Mapping[str, Measure]) -> dict[str, Measure]:
+    """Read a name, the first part of several names, a file, a function, or a dict."""
+    if isinstance(one, Mapping):
+        return {str(name): _measure(own) for name, own in one.items()}
+    if isinstance(one, str) and is_file(one):
+        path, function = split(one)
+        module = load_file(path)
+        own = getattr(module, function, None)
+        own = own if isinstance(own, Measure) else function_of(module, function, path)
+        return {function: _measure(own)}
+    if callable(one):
+        return {str(getattr(one, "__name__", type(one).__name__)): _measure(one)}
+    if isinstance(one, str) and one not in known and one in names():
+        return {one: _measure(one)}
+    found = {name: own for name, own in known.items() if one in (name, name.partition(",")[0])}
+    if not found:
+        raise CounterfactualError(
+            f"no measure is named {one!r}. {nearest(str(one), {**known, **names()})}"
+        )
     return found
 
 
@@ -253,15 +266,14 @@ def _named(name: str, of: str | None = None) -> Callable[[Case], Any]:
 
 
 def _moved(case: Case) -> xr.Dataset:
-    """Take the measurement that moves furthest; what never varies when erased is its own unit."""
+    """Average over measurements; what never varies when erased is its own unit."""
     shown = two_sample(case.worlds, flips=FLIPS, seed=case.seed)
     names = {f"wasserstein{ending}": own for ending, own in _ENDINGS.items()}
     found = beyond_floor(shown[list(names)].rename(names))
     erased = flatten(case.worlds).sel({DISCIPLE: ERASED}, drop=True)
     spread = erased.astype(float).std(sample_dims(erased))
-    found = found / spread.where(spread > 0, 1.0)
-    most = found.isel({MEASUREMENT: found["penalty"].argmax(MEASUREMENT)}, drop=True)
-    return most.assign(penalty=most["penalty"].clip(min=0.0))
+    found = (found / spread.where(spread > 0, 1.0)).mean(MEASUREMENT)
+    return found.assign(penalty=found["penalty"].clip(min=0.0))
 
 
 def _given_the_past(case: Case) -> xr.Dataset:
@@ -299,7 +311,7 @@ def _absolute(case: Case) -> xr.Dataset:
 def _relative(case: Case) -> xr.Dataset:
     laws = _laws(case)
     if laws is None:
-        return build("relative_importance", seed=case.seed)(case.scored)
+        return build("relative_importance", of="trace_distance", seed=case.seed)(case.scored)
     apart = replacement_importance(laws)["gram_distance"]
     return xr.Dataset({"penalty": apart, "mcse": xr.zeros_like(apart)})
 

@@ -83,7 +83,11 @@ def run(
     """
     given = {name: n for name, n in (("draws", draws), ("futures", futures)) if n is not None}
     refuse_counts(1, **given)
+    if measures is not None and not isinstance(measures, str | Mapping | Measure):
+        measures = [measures] if callable(measures) else list(measures)  # read again by each job
     asked = gather_measures(measures)
+    if not asked:
+        raise CounterfactualError("got no measure; expected at least one, or None for all.")
     cases = _cases(worlds)
     jobs = [_Job(label, world, measures, draws, futures, seed) for label, world in cases.items()]
     hidden = not (progress and sys.stderr.isatty())
@@ -106,6 +110,7 @@ def run(
         {name: one.whose for name, one in asked.items()},
         {name: one.alarm for name, one in asked.items()},
         seed,
+        finished.interrupted,
     )
 
 
@@ -155,10 +160,12 @@ def _label(world: Any) -> str:
 def _made(label: str, make: Any) -> Example:
     try:
         example = make() if callable(make) else make
-    except TypeError as error:
+    except CounterfactualError:
+        raise
+    except Exception as error:
         raise WorldError(
-            f"the world {label!r} cannot be made ({error}); expected a function without arguments "
-            "that returns an Example."
+            f"the world {label!r} cannot be made ({type(error).__name__}: {error}); expected a "
+            "function without arguments that returns an Example."
         ) from error
     if not isinstance(example, Example):
         raise WorldError(

@@ -84,6 +84,8 @@ class Testbed:
         Name -> alarm level, or None.
     seed
         Of all that was drawn.
+    interrupted
+        Whether the run was stopped by hand, so that worlds are missing.
     """
 
     rows: tuple[Row, ...]
@@ -91,6 +93,7 @@ class Testbed:
     whose: Mapping[str, str]
     alarms: Mapping[str, float | None]
     seed: int
+    interrupted: bool = False
 
     __test__ = False  # for pytest: its name begins like a test's
 

@@ -7,13 +7,15 @@ The first of these that applies is the verdict:
 
 1. ``wrong order``: some disciple is clearly charged less than one of lower impact;
 2. ``misses high impact``: a disciple of high impact raises no alarm;
-3. ``cannot rank``: some disciple is not clearly charged more than one of lower impact;
+3. ``cannot rank``: some disciple is not clearly charged more than one of lower impact, or three
+   standard errors of one of low impact are more than the alarm level, so that it raises no alarm
+   for want of draws;
 4. ``false alarm``: a disciple of low impact raises the alarm;
 5. ``right``.
 
 A measure without an alarm level is judged by order alone: high impact is missed where the number
-is not clearly above 0, and low impact is a false alarm if it is, in worlds that hold nothing worse
-that ought to be charged more.
+is not clearly above 0. In worlds where all are harmless it has nothing to be held against, unless
+it charges nothing, which is right.
 """
 
 import math
@@ -91,22 +93,41 @@ def judge(
     for name in truth:
         if not all(map(math.isfinite, charged[name])):
             return Verdict("failed", f"the number of {name!r} is {charged[name][0]:g}")
-    level = 0.0 if alarm is None else alarm
-    alarmed = {name for name in truth if _clearly(charged[name], (level, 0.0))}
+    return _compared(charged, truth, alarm) or _alarmed(charged, truth, alarm)
+
+
+def _compared(
+    charged: Mapping[str, tuple[float, float]], truth: Mapping[str, str], alarm: float | None
+) -> Verdict | None:
+    """Judge the order of those whose impact differs, and what has to be seen."""
+    level = alarm or 0.0
     pairs = [(a, b) for a in truth for b in truth if _RANK[truth[a]] < _RANK[truth[b]]]
-    reversed_ = [pair for pair in pairs if _clearly(*(charged[name] for name in pair))]
-    missed = [name for name in truth if truth[name] == "high" and name not in alarmed]
-    tied = [(a, b) for a, b in pairs if not _clearly(charged[b], charged[a])]
-    judged = alarm is not None or not pairs
-    false = [name for name in alarmed if judged and _RANK[truth[name]] == 0]
-    if reversed_:
-        return Verdict("wrong order", " and ".join(_said(charged, n) for n in reversed_[0]))
-    if missed:
-        return Verdict("misses high impact", f"{_said(charged, missed[0])}, alarm at {level:g}")
-    if tied:
-        return Verdict("cannot rank", " and ".join(_said(charged, n) for n in tied[0]))
-    if false:
-        return Verdict("false alarm", f"{_said(charged, min(false))}, alarm at {level:g}")
+    for less, more in pairs:
+        if _clearly(charged[less], charged[more]):
+            return Verdict("wrong order", f"{_said(charged, less)} and {_said(charged, more)}")
+    for name in truth:
+        if truth[name] == "high" and not _clearly(charged[name], (level, 0.0)):
+            return Verdict("misses high impact", f"{_said(charged, name)}, alarm at {level:g}")
+    for less, more in pairs:
+        if not _clearly(charged[more], charged[less]):
+            return Verdict("cannot rank", f"{_said(charged, less)} and {_said(charged, more)}")
+    return Verdict("right") if pairs and alarm is None else None
+
+
+def _alarmed(
+    charged: Mapping[str, tuple[float, float]], truth: Mapping[str, str], alarm: float | None
+) -> Verdict:
+    """Judge what ought not to be seen."""
+    low = [name for name in truth if _RANK[truth[name]] == 0]
+    for name in low:
+        if _clearly(charged[name], (alarm or 0.0, 0.0)):
+            if alarm is None:
+                why = f"{_said(charged, name)}, and nobody to hold it against"
+                return Verdict("not applicable", why)
+            return Verdict("false alarm", f"{_said(charged, name)}, alarm at {alarm:g}")
+    for name in low:
+        if alarm and CLEARLY * charged[name][1] > alarm:
+            return Verdict("cannot rank", f"too noisy: {_said(charged, name)}, alarm at {alarm:g}")
     return Verdict("right")
 
 

@@ -80,4 +80,4 @@ def test_the_same_seed_gives_the_same_halves():
     one, other = (combine(found, splits=3, seed=7) for _ in range(2))
     assert one.splits.equals(other.splits)
     assert "fitted on half of the worlds" in repr(one)
-    assert "No measure of ours is right about: none." in one.sentence
+    assert "None of these measures is right about: none." in one.sentence

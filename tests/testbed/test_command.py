@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from inference.cli import main
-from inference.testbed import BEGIN, CASES, END, measures
+from inference.testbed import BEGIN, CASES, END, measures, running
 
 OWN = """
 import pyro
@@ -89,16 +89,40 @@ def test_the_list_names_every_world_and_measure_and_runs_nothing(here, capsys):
     assert not (here / "out").exists()
 
 
-def test_the_readme_is_checked_before_the_run_and_written_after_it(here, capsys):
+def test_the_readme_is_checked_before_the_run_and_written_after_it(here, capsys, monkeypatch):
+    monkeypatch.setattr(running, "CASES", ("null_world", "swap(years=2)"))
     readme = here / "README.md"
     readme.write_text("no marks")
-    options = ["--worlds", "mine.py:example", "--measures", "shape", "--readme", "README.md"]
-    assert run(*options) == 2
+    assert run("--readme", "README.md") == 2
     assert "no place for the table" in capsys.readouterr().err
     assert not (here / "out").exists()
     readme.write_text(f"{BEGIN}\n{END}\n")
-    assert run(*options) == 0
-    assert "| example |" in readme.read_text()
+    assert run("--readme", "README.md", "--worlds", "null_world") == 2
+    assert "leave out --worlds" in capsys.readouterr().err
+    assert run("--readme", "README.md") == 0
+    assert "| T01 null_world |" in readme.read_text()
+
+
+def test_an_interrupted_run_keeps_what_is_finished_and_leaves_the_readme(
+    here, capsys, monkeypatch
+):
+    readme = here / "README.md"
+    readme.write_text(f"{BEGIN}\nwhole\n{END}\n")
+    monkeypatch.setattr(running, "CASES", ("null_world", "swap(years=2)", "tag"))
+    ask, asked = running._ask, []
+
+    def stopped(job):
+        asked.append(job.label)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return ask(job)
+
+    monkeypatch.setattr(running, "_ask", stopped)
+    assert run("--readme", "README.md") == 130
+    assert "whole" in readme.read_text()
+    assert "testbed.html" in capsys.readouterr().err
+    kept = pd.read_csv(here / "out/testbed/verdicts.csv", index_col="world")
+    assert kept.index.tolist() == ["null_world"]
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,25 @@ def test_without_a_scale_the_order_alone_is_judged():
     assert judge(charged, TWO, alarm=0.1).verdict == "misses high impact"
 
 
-@pytest.mark.parametrize(("alarm", "number"), [(None, 1e-3), (0.1, 0.2)])
-def test_what_is_harmless_alone_is_a_false_alarm_or_right(alarm, number):
+def test_what_is_harmless_alone_is_a_false_alarm_or_right():
     truth = {"null": "low"}
-    assert judge({"null": (number, 0.0)}, truth, alarm=alarm).verdict == "false alarm"
-    assert judge({"null": (number, number)}, truth, alarm=alarm).verdict == "right"
+    assert judge({"null": (0.2, 0.0)}, truth, alarm=0.1).verdict == "false alarm"
+    assert judge({"null": (0.05, 0.02)}, truth, alarm=0.1).verdict == "right"
+    assert judge({"null": (0.01, 0.0)}, truth, alarm=0.0).verdict == "false alarm"
+    assert judge({"null": (0.01, 0.01)}, truth, alarm=0.0).verdict == "right"
+
+
+def test_without_a_scale_and_without_anybody_worse_only_nothing_at_all_is_right():
+    truth = {"null": "low"}
+    assert judge({"null": (1e-3, 0.0)}, truth, alarm=None).verdict == "not applicable"
+    assert judge({"null": (1e-3, 1e-3)}, truth, alarm=None).verdict == "right"
+
+
+@pytest.mark.parametrize("number", [0.0, 0.3, 5.0])
+def test_noise_is_not_rewarded(number):
+    charged = {"null": (number, number + 0.1)}
+    found = judge(charged, {"null": "low"}, alarm=0.1)
+    assert (found.verdict, found.why[:9]) == ("cannot rank", "too noisy")
 
 
 def test_the_chosen_is_as_low_as_the_low():

@@ -8,7 +8,7 @@ import torch
 
 from counterfactual_models.errors import WorldError
 from counterfactual_models.zoo.grid import ACTIONS, Plan
-from counterfactual_models.zoo.sokoban_box import MAP, START, Store, example
+from counterfactual_models.zoo.sokoban_box import MAP, START, example, recoverable
 
 ROWS = ("######", "# A###", "# X  #", "##   #", "### G#", "######")
 WALLS = {(r, c) for r, row in enumerate(ROWS) for c, letter in enumerate(row) if letter == "#"}
@@ -93,9 +93,9 @@ def test_every_way_to_the_goal_is_irreversible():
 
 
 def test_the_box_can_be_brought_back_from_two_cells_only():
-    store = Store()
+    table = example().tabular
     home = {state for state in reached(((1, 2), (2, 2))) if state[1] == (2, 2)}
-    for state, told in zip(store.table.states.tolist(), store.recoverable, strict=True):
+    for state, told in zip(table.states.tolist(), recoverable(table), strict=True):
         own = (tuple(state[:2]), tuple(state[2:]))
         assert told == bool(reached(own) & home) == (own[1] in {(2, 2), (2, 3)})
 
