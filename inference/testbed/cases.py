@@ -74,6 +74,7 @@ CASES = (
 )
 """The test-bed: worlds of the zoo, some of them with options."""
 
+DRAWS = 2000
 FUTURES = 8  # at least, to tell two worlds apart for one draw of the past
 
 Made = TypeVar("Made")
@@ -90,7 +91,7 @@ class Case:
     example
         The world with its evidence, disciples and truth.
     draws, futures
-        Of each chain, and for each draw of the past; by default as the example says, or 1000 and
+        Of each chain, and for each draw of the past; by default as the example says, or 2000 and
         1.
     seed
         Of everything that is drawn.
@@ -106,7 +107,7 @@ class Case:
     @cached_property
     def posterior(self) -> xr.DataTree:
         """Draws of p(past | e)."""
-        settings = {"draws": 1000, **self.example.settings}
+        settings = {"draws": DRAWS, **self.example.settings}
         settings.pop("futures", None)
         if self.draws is not None:
             settings["draws"] = self.draws

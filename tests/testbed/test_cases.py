@@ -59,7 +59,7 @@ SECTION_SEVEN = {
 }
 
 
-DRAWS = {"swap": 1500}  # few draws are of a war, on which its twist turns
+DRAWS = {"swap": 2000}  # few draws are of a war, on which its twist turns
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def kept():
 @pytest.mark.parametrize(("world", "measure"), SECTION_SEVEN)
 def test_verdicts_are_those_that_theory_expects(kept, world, measure):
     if world not in kept:
-        kept[world] = Case(world, find_example(world), draws=DRAWS.get(world, 500), seed=1)
+        kept[world] = Case(world, find_example(world), draws=DRAWS.get(world, 1000), seed=1)
     one, case = measures()[measure], kept[world]
     # Draws are kept from one measure of a world to the next; the alarm is the measure's own.
     again = Measure(lambda _: charge(case, one, measure), alarm=one.alarm)

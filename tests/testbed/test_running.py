@@ -56,7 +56,7 @@ nothing = Measure(lambda case: dict.fromkeys(case.example.disciples, 0.0))
 
 
 def asked(*worlds, **options):
-    options = {"draws": 500, "progress": False, **options}
+    options = {"draws": 1000, "progress": False, **options}
     return run(*worlds, **options)
 
 
