@@ -93,9 +93,11 @@ def _workers(wanted: int | None) -> Iterator[Executor | None]:
         warnings.filterwarnings("ignore", message="A worker stopped", category=UserWarning)
         try:
             yield executor
-        finally:
+        except BaseException:
             # What an interrupted run dropped is still in loky's queue: kill_workers trips over
             # it, and to wait alone would be to wait until it is done.
             for process in multiprocessing.active_children():
                 process.terminate()
+            raise
+        finally:
             executor.shutdown(wait=True)
