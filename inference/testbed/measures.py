@@ -7,7 +7,7 @@ importance, which charges nothing until X is more important than the evidence; o
 optimization power. Against the start and against inaction the peers are asked about the last
 state, stepwise about every step. But for unreachability of the last state they have no scale of
 their own: their numbers depend on the number of states, the discount and the number of steps, so
-they are judged by order alone.
+they are judged by order alone; so is the Wasserstein distance.
 
 Two measures need evidence. Where it is continuous, they read the scores of the worlds that were
 drawn; where a world says what its evidence might have been instead, they read exact laws:
@@ -268,8 +268,8 @@ def _named(name: str, of: str | None = None) -> Callable[[Case], Any]:
 def _moved(case: Case) -> xr.Dataset:
     """Average over measurements; what never varies when erased is its own unit."""
     shown = two_sample(case.worlds, flips=FLIPS, seed=case.seed)
-    names = {f"wasserstein{ending}": own for ending, own in _ENDINGS.items()}
-    found = beyond_floor(shown[list(names)].rename(names))
+    renamed = {f"wasserstein{ending}": own for ending, own in _ENDINGS.items()}
+    found = beyond_floor(shown[list(renamed)].rename(renamed))
     erased = flatten(case.worlds).sel({DISCIPLE: ERASED}, drop=True)
     spread = erased.astype(float).std(sample_dims(erased))
     found = (found / spread.where(spread > 0, 1.0)).mean(MEASUREMENT)
