@@ -87,7 +87,7 @@ def test_what_the_packages_import_is_required():
         for module in re.findall(r"^\s*(?:import|from) (\w+)", file.read_text(), re.MULTILINE)
     } - {*PACKAGES, *sys.stdlib_module_names}
     known = importlib.metadata.packages_distributions()
-    lists = [PROJECT["dependencies"], *(EXTRAS[extra] for extra in ("data", "scale"))]
+    lists = [PROJECT["dependencies"], *(EXTRAS[extra] for extra in ("data", "gymnasium", "scale"))]
     required = {normalised(Requirement(text).name) for texts in lists for text in texts}
     homes = {module: {normalised(name) for name in known.get(module, [])} for module in imported}
     assert {module: home for module, home in homes.items() if home and not home & required} == {}
