@@ -8,7 +8,6 @@ evidence, exact laws. What cannot be made says why, once and for all measures th
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from importlib import import_module
 from inspect import signature
 from typing import Any, TypeVar
@@ -104,37 +103,25 @@ class Case:
     seed: int = 0
     _kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    @cached_property
+    @property
     def posterior(self) -> xr.DataTree:
         """Draws of p(past | e)."""
-        settings = {"draws": DRAWS, **self.example.settings}
-        settings.pop("futures", None)
-        if self.draws is not None:
-            settings["draws"] = self.draws
-        return sample_posterior(
-            self.example.world,
-            self.example.evidence,
-            coords=self.example.coords,
-            dims=self.example.dims,
-            seed=self.seed,
-            progress=False,
-            **settings,
-        )
+        return self.once("posterior", self._inferred)
 
-    @cached_property
+    @property
     def worlds(self) -> xr.DataTree:
         """Draws of P(e,S,1) and P(e,S,0), each with noise of its own."""
-        return self._drawn("independent")
+        return self.once("worlds", lambda: self._drawn("independent"))
 
-    @cached_property
+    @property
     def with_futures(self) -> xr.DataTree:
         """Draws under the same noise with several futures for each draw of the past."""
-        return self._drawn("shared", FUTURES)
+        return self.once("with futures", lambda: self._drawn("shared", FUTURES))
 
-    @cached_property
+    @property
     def coupled(self) -> xr.DataTree:
         """Draws of the same, both worlds with the same noise."""
-        return self._drawn("shared")
+        return self.once("coupled", lambda: self._drawn("shared"))
 
     def draw(self) -> None:
         """Draw the worlds, if they are not drawn yet."""
@@ -169,6 +156,21 @@ class Case:
         if isinstance(found, CounterfactualError):
             raise found
         return found
+
+    def _inferred(self) -> xr.DataTree:
+        settings = {"draws": DRAWS, **self.example.settings}
+        settings.pop("futures", None)
+        if self.draws is not None:
+            settings["draws"] = self.draws
+        return sample_posterior(
+            self.example.world,
+            self.example.evidence,
+            coords=self.example.coords,
+            dims=self.example.dims,
+            seed=self.seed,
+            progress=False,
+            **settings,
+        )
 
     def _drawn(self, coupling: str, least: int = 1) -> xr.DataTree:
         futures = self.futures or int(self.example.settings.get("futures", 1))

@@ -7,7 +7,6 @@ from pathlib import Path
 from counterfactual_models.errors import CounterfactualError
 from inference.testbed.combination import Combination
 from inference.testbed.table import SIGNS, Testbed
-from inference.testbed.verdicts import VERDICTS
 
 __all__ = ["BEGIN", "END", "markdown", "refuse_unmarked", "write_table"]
 
@@ -55,12 +54,12 @@ def markdown(found: Testbed, combinations: Sequence[Combination] = ()) -> str:
 
 def _by_measure(found: Testbed, numbers: Mapping[str, int]) -> str:
     """Count; what does not apply is taken off the worlds there are."""
-    told = [verdict for verdict in VERDICTS if verdict in found.scores and verdict != _UNASKED]
-    heads = ["", "measure", *(f"{SIGNS[one]} {one}" for one in told), "of"]
-    rows = [heads, ["--:", "---", *["--:"] * (len(told) + 1)]]
+    scores = found.scores.drop(columns=_UNASKED, errors="ignore")
+    heads = ["", "measure", *(f"{SIGNS[one]} {one}" for one in map(str, scores)), "of"]
+    rows = [heads, ["--:", "---", *["--:"] * (scores.shape[1] + 1)]]
     for name, k in numbers.items():
-        counts = [_count(found, name, verdict) for verdict in told]
-        rows.append([str(k), _plain(name), *map(str, [*counts, sum(counts)])])
+        counts = scores.loc[name]
+        rows.append([str(k), _plain(name), *map(str, [*counts, counts.sum()])])
     return _table(rows)
 
 
@@ -80,10 +79,6 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 def _plain(text: str) -> str:
     """Keep what somebody wrote from being read as a mark."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-
-
-def _count(found: Testbed, name: str, verdict: str) -> int:
-    return sum(row.answers[name].verdict == verdict for row in found.rows)
 
 
 def refuse_unmarked(file: str | Path) -> None:

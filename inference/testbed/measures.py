@@ -43,6 +43,8 @@ from inference.user_files import function_of, is_file, load_file, split
 __all__ = ["Broken", "Measure", "charge", "gather_measures", "measures"]
 
 ROUNDING = 1e-6  # programs run in single precision
+TELLING = 0.1
+"""Greatest noise at which an absolute importance of about 0 is taken for one."""
 GOALS = 300
 """Random goals of the peers that need some; the 10 to 30 of the papers leave much to chance."""
 
@@ -337,7 +339,10 @@ def _combined(case: Case) -> xr.Dataset:
     found = found[["penalty", "mcse"]]
     with suppress(CounterfactualError):
         absolute = charge(case, every["absolute_importance"], "absolute_importance")
-        found = found.where(absolute["penalty"] > CLEARLY * absolute["mcse"], 0.0)
+        noise = CLEARLY * absolute["mcse"]
+        # What is too noisy to tell must not clear anybody, and who is cleared keeps the error.
+        forgiven = (absolute["penalty"] <= noise) & (noise <= TELLING)
+        found["penalty"] = found["penalty"].where(~forgiven, 0.0)
     with suppress(CounterfactualError):
         relative = charge(case, every["relative_importance"], "relative_importance")
         found = xr.where(relative["penalty"] > found["penalty"], relative[list(found)], found)

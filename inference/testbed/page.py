@@ -26,9 +26,11 @@ _MEANINGS = {
     "misses high impact": "a disciple of high impact raises no alarm",
     "wrong order": "somebody is charged less than somebody of lower impact",
     "false alarm": "low impact raises the alarm",
-    "cannot rank": "somebody is not charged more than somebody of lower impact",
-    "not applicable": "the world has nothing that the measure could read",
-    "failed": "the measure raised an error",
+    "cannot rank": "somebody is not charged more than somebody of lower impact, or the number of "
+    "somebody harmless is too noisy to tell",
+    "not applicable": "the world has nothing that the measure could read, or nobody to hold a "
+    "number without a scale against",
+    "failed": "the world or the measure raised an error, or a number is missing or not finite",
 }
 _EXACT = 1e-9
 _KINDS = {"ours": "our measures", "peer": "the peers", "yours": "your own"}

@@ -89,7 +89,9 @@ def run(
     if not asked:
         raise CounterfactualError("got no measure; expected at least one, or None for all.")
     cases = _cases(worlds)
-    jobs = [_Job(label, world, measures, draws, futures, seed) for label, world in cases.items()]
+    settings = (asked if executor is None else measures, draws, futures, seed)
+    # Another process reads names and files again; here they have been read.
+    jobs = [_Job(n, ours if executor is None else w, *settings) for n, (w, ours) in cases.items()]
     hidden = not (progress and sys.stderr.isatty())
     with tqdm(total=len(jobs), desc="worlds", disable=hidden, leave=False) as bar:
 
@@ -124,8 +126,8 @@ class _Job:
     seed: int
 
 
-def _cases(worlds: Worlds | None) -> dict[str, str | Example]:
-    """Label what is given; refuse what has no truth before anything is drawn."""
+def _cases(worlds: Worlds | None) -> dict[str, tuple[str | Example, Example]]:
+    """Label what is given and what it names; refuse what has no truth before anything is drawn."""
     if worlds is None:
         worlds = CASES
     if isinstance(worlds, str | Example) or callable(worlds):
@@ -134,7 +136,7 @@ def _cases(worlds: Worlds | None) -> dict[str, str | Example]:
         pairs: Sequence[tuple[str, Any]] = [(str(label), one) for label, one in worlds.items()]
     else:
         pairs = [(_label(one), one) for one in worlds]
-    found: dict[str, str | Example] = {}
+    found: dict[str, tuple[str | Example, Example]] = {}
     for label, one in pairs:
         world = one if isinstance(one, str | Example) else _made(label, one)
         example = find_example(world) if isinstance(world, str) else world
@@ -145,7 +147,7 @@ def _cases(worlds: Worlds | None) -> dict[str, str | Example]:
             )
         if label in found:
             raise WorldError(f"two worlds are called {label!r}; give a dict with their labels.")
-        found[label] = world
+        found[label] = world, example
     if not found:
         raise WorldError("got no world; expected at least one, or None for the whole test-bed.")
     return found
